@@ -1,0 +1,89 @@
+package op
+
+import (
+	"encoding/binary"
+
+	"geocache/clock"
+)
+
+// decoder reads from the front of b; after the first fault every read returns
+// zero and bad stays set, so that callers check once.
+type decoder struct {
+	b   []byte
+	bad bool
+}
+
+func (d *decoder) fail() { d.bad, d.b = true, nil }
+
+func (d *decoder) byte() byte {
+	if len(d.b) == 0 {
+		d.fail()
+		return 0
+	}
+	v := d.b[0]
+	d.b = d.b[1:]
+	return v
+}
+
+func (d *decoder) uvarint(limit uint64) uint64 {
+	v, n := binary.Uvarint(d.b)
+	if n <= 0 || v > limit {
+		d.fail()
+		return 0
+	}
+	d.b = d.b[n:]
+	return v
+}
+
+func (d *decoder) varint() int64 {
+	v, n := binary.Varint(d.b)
+	if n <= 0 {
+		d.fail()
+		return 0
+	}
+	d.b = d.b[n:]
+	return v
+}
+
+func (d *decoder) u64() uint64 {
+	if len(d.b) < 8 {
+		d.fail()
+		return 0
+	}
+	v := binary.BigEndian.Uint64(d.b)
+	d.b = d.b[8:]
+	return v
+}
+
+func (d *decoder) stamp() clock.Stamp {
+	at := clock.Reading(d.u64())
+	return clock.Stamp{At: at, Origin: clock.Origin(d.u64())}
+}
+
+func (d *decoder) bytes(limit uint64) []byte {
+	n := d.uvarint(limit)
+	if n > uint64(len(d.b)) {
+		d.fail()
+		return nil
+	}
+	v := d.b[:n:n]
+	d.b = d.b[n:]
+	return v
+}
+
+func (d *decoder) num() Num {
+	n, rest, err := DecodeNum(d.b)
+	if err != nil {
+		d.fail()
+		return Num{}
+	}
+	d.b = rest
+	return n
+}
+
+func (d *decoder) err() error {
+	if d.bad {
+		return ErrMalformed
+	}
+	return nil
+}

@@ -1,0 +1,310 @@
+// Package op owns the smallest changes that disk and siblings see: the closed
+// list of op kinds, the batch that carries the ops of one command, and the
+// state of one key as rows and state transfers store it.
+//
+// An op is absolute and idempotent: it says what a cell is now, never "do it
+// again". Its stamp is its batch's first reading plus its place in the batch.
+// Numbers in this package are on disks and wires: lists are append-only.
+//
+// The package knows nothing of engines, disks or networks. Decoding treats its
+// input as hostile: bounded, never a panic. Decoded slices alias the input.
+package op
+
+import (
+	"encoding/binary"
+	"errors"
+	"math"
+
+	"geocache/clock"
+)
+
+// Kind numbers an op. The list is closed and append-only.
+type Kind uint8
+
+// The op kinds.
+const (
+	// Set writes a string's value cell and, unless it keeps the deadline, the
+	// deadline cell under the same stamp.
+	Set Kind = 1
+	// Deadline writes only the deadline cell.
+	Deadline Kind = 2
+	// Remove kills what its origin had seen of a key: every base stamped
+	// before it, and per counter run the part named by its floors.
+	Remove Kind = 3
+	// Count states one origin's subtotal of a counter.
+	Count Kind = 4
+	// Flush removes, in one database, everything that its batch's vector
+	// covers. Counter runs are removed by Remove ops in the same batch.
+	Flush Kind = 5
+	// State carries the whole state of one key, to be joined with what the
+	// receiver holds.
+	State Kind = 6
+	// SwapDB states the map from database numbers to stored databases. It
+	// exists only where no sibling is configured.
+	SwapDB Kind = 7
+
+	maxKind = SwapDB
+)
+
+// Kinds is the set of kinds this build understands, as a bit mask; siblings
+// compare it before they exchange batches.
+func Kinds() uint64 { return 1<<(maxKind+1) - 2 }
+
+// Limits on decoded input.
+const (
+	MaxDBs    = 1 << 14
+	MaxKeyLen = 512 << 20
+	// MaxRefs bounds the subtotals or floors of one key: 255 regions with
+	// some 256 live incarnations each.
+	MaxRefs = 1 << 16
+)
+
+// ErrMalformed says that bytes are not a batch, an op or a key state.
+var ErrMalformed = errors.New("op: malformed")
+
+// Provisional is the origin of a stamp that its batch has not received yet;
+// At is then the op's place in the batch.
+const Provisional = clock.Origin(math.MaxUint64)
+
+// Op is one decoded op. Which fields count depends on Kind. Key, Value and
+// Raw alias the batch.
+type Op struct {
+	Kind  Kind
+	Stamp clock.Stamp
+	DB    int
+	Key   []byte
+
+	Value        []byte // Set
+	KeepDeadline bool   // Set: the deadline cell is not written
+	DeadlineMs   int64  // Set, Deadline: milliseconds since the epoch, 0 for none
+
+	Floors []Floor // Remove
+	Sub    Sub     // Count; Sub.Origin and Sub.At are the op's own
+	Raw    []byte  // State: an encoded KeyState
+	DBMap  []int   // SwapDB
+}
+
+// Sub is what one origin has counted on one base: Total since Born. A later
+// At replaces an earlier one. Lineage is the stamp of the value cell that the
+// increments had seen, zero when they started from nothing.
+type Sub struct {
+	Lineage clock.Stamp
+	Origin  clock.Origin
+	Born    clock.Reading
+	At      clock.Reading
+	Total   Num
+}
+
+// Floor is the part of a run that a removal had seen: all of it up to At,
+// which came to Total.
+type Floor struct {
+	Lineage clock.Stamp
+	Origin  clock.Origin
+	At      clock.Reading
+	Total   Num
+}
+
+// Builder collects the ops of one batch. The zero value is ready.
+type Builder struct {
+	body []byte
+	n    int
+}
+
+// Reset empties the builder and keeps its memory, unless that is large.
+func (b *Builder) Reset() {
+	if cap(b.body) > 64<<10 {
+		b.body = nil
+	}
+	b.body, b.n = b.body[:0], 0
+}
+
+// Len is the number of ops.
+func (b *Builder) Len() int { return b.n }
+
+// Body is the encoded ops; it belongs to the builder until Reset.
+func (b *Builder) Body() []byte { return b.body }
+
+// Mark remembers a place to return to.
+type Mark struct{ bytes, ops int }
+
+// Mark is the builder's present place.
+func (b *Builder) Mark() Mark { return Mark{len(b.body), b.n} }
+
+// Rewind drops every op since m.
+func (b *Builder) Rewind(m Mark) { b.body, b.n = b.body[:m.bytes], m.ops }
+
+// Stamp reserves the next op's provisional stamp without writing an op; it is
+// how a tx stamps memory when nothing consumes ops.
+func (b *Builder) Stamp() clock.Stamp {
+	s := clock.Stamp{At: clock.Reading(b.n), Origin: Provisional}
+	b.n++
+	return s
+}
+
+func (b *Builder) start(k Kind, db int, key []byte) clock.Stamp {
+	b.body = append(b.body, byte(k))
+	b.body = binary.AppendUvarint(b.body, uint64(db))
+	b.body = appendBytes(b.body, key)
+	return b.Stamp()
+}
+
+const (
+	setWritesDeadline = 1 << iota
+	setHasDeadline
+)
+
+// Set appends a Set op that writes both cells; deadlineMs 0 means none.
+func (b *Builder) Set(db int, key, value []byte, deadlineMs int64) clock.Stamp {
+	s := b.start(Set, db, key)
+	if deadlineMs == 0 {
+		b.body = append(b.body, setWritesDeadline)
+	} else {
+		b.body = append(b.body, setWritesDeadline|setHasDeadline)
+		b.body = binary.AppendVarint(b.body, deadlineMs)
+	}
+	b.body = appendBytes(b.body, value)
+	return s
+}
+
+// SetValue appends a Set op that leaves the deadline cell alone.
+func (b *Builder) SetValue(db int, key, value []byte) clock.Stamp {
+	s := b.start(Set, db, key)
+	b.body = append(b.body, 0)
+	b.body = appendBytes(b.body, value)
+	return s
+}
+
+// Deadline appends a Deadline op; 0 means none.
+func (b *Builder) Deadline(db int, key []byte, deadlineMs int64) clock.Stamp {
+	s := b.start(Deadline, db, key)
+	b.body = binary.AppendVarint(b.body, deadlineMs)
+	return s
+}
+
+// Remove appends a Remove op.
+func (b *Builder) Remove(db int, key []byte, floors []Floor) clock.Stamp {
+	s := b.start(Remove, db, key)
+	b.body = binary.AppendUvarint(b.body, uint64(len(floors)))
+	for _, f := range floors {
+		b.body = appendRef(b.body, f.Lineage)
+		b.body = appendRef(b.body, clock.Stamp{At: f.At, Origin: f.Origin})
+		b.body = f.Total.Append(b.body)
+	}
+	return s
+}
+
+// Count appends a Count op. A run that begins with this op has born zero.
+func (b *Builder) Count(db int, key []byte, lineage, born clock.Stamp, total Num) clock.Stamp {
+	s := b.start(Count, db, key)
+	b.body = appendRef(b.body, lineage)
+	b.body = appendRef(b.body, born)
+	b.body = total.Append(b.body)
+	return s
+}
+
+// Flush appends a Flush op.
+func (b *Builder) Flush(db int) clock.Stamp { return b.start(Flush, db, nil) }
+
+// State appends a State op carrying an encoded KeyState.
+func (b *Builder) State(db int, key, raw []byte) clock.Stamp {
+	s := b.start(State, db, key)
+	b.body = appendBytes(b.body, raw)
+	return s
+}
+
+// SwapDB appends a SwapDB op: dbs[i] is the stored database that number i
+// shows.
+func (b *Builder) SwapDB(dbs []int) clock.Stamp {
+	s := b.start(SwapDB, 0, nil)
+	b.body = binary.AppendUvarint(b.body, uint64(len(dbs)))
+	for _, d := range dbs {
+		b.body = binary.AppendUvarint(b.body, uint64(d))
+	}
+	return s
+}
+
+func appendBytes(dst, p []byte) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(p)))
+	return append(dst, p...)
+}
+
+// A reference to a stamp: none, absolute, or an op of the same batch (whose
+// stamp is not known while the batch is built).
+const (
+	refNone = iota
+	refAbsolute
+	refInBatch
+)
+
+func appendRef(dst []byte, s clock.Stamp) []byte {
+	switch {
+	case s.IsZero():
+		return append(dst, refNone)
+	case s.Origin == Provisional:
+		return binary.AppendUvarint(append(dst, refInBatch), uint64(s.At))
+	default:
+		return clock.AppendStamp(append(dst, refAbsolute), s)
+	}
+}
+
+// decodeOp reads one op from the front of d. first and origin are the batch's.
+func (d *decoder) op(first clock.Reading, origin clock.Origin, index int) Op {
+	o := Op{Kind: Kind(d.byte()), Stamp: clock.Stamp{At: first + clock.Reading(index), Origin: origin}}
+	db := d.uvarint(MaxDBs - 1)
+	o.DB = int(db)
+	o.Key = d.bytes(MaxKeyLen)
+	ref := func() clock.Stamp {
+		switch d.byte() {
+		case refNone:
+			return clock.Stamp{}
+		case refAbsolute:
+			return d.stamp()
+		case refInBatch:
+			return clock.Stamp{At: first + clock.Reading(d.uvarint(uint64(max(index-1, 0)))), Origin: origin}
+		}
+		d.fail()
+		return clock.Stamp{}
+	}
+	switch o.Kind {
+	case Set:
+		flags := d.byte()
+		o.KeepDeadline = flags&setWritesDeadline == 0
+		if flags&setHasDeadline != 0 {
+			o.DeadlineMs = d.varint()
+		}
+		if flags &^= setWritesDeadline | setHasDeadline; flags != 0 {
+			d.fail()
+		}
+		o.Value = d.bytes(math.MaxInt32)
+	case Deadline:
+		o.DeadlineMs = d.varint()
+	case Remove:
+		n := d.uvarint(MaxRefs)
+		for i := uint64(0); i < n && !d.bad; i++ {
+			f := Floor{Lineage: ref()}
+			seen := ref()
+			f.At, f.Origin = seen.At, seen.Origin
+			f.Total = d.num()
+			o.Floors = append(o.Floors, f)
+		}
+	case Count:
+		o.Sub = Sub{Lineage: ref(), Origin: origin, At: o.Stamp.At}
+		if born := ref(); born.IsZero() {
+			o.Sub.Born = o.Stamp.At
+		} else {
+			o.Sub.Born = born.At
+		}
+		o.Sub.Total = d.num()
+	case Flush:
+	case State:
+		o.Raw = d.bytes(math.MaxInt32)
+	case SwapDB:
+		n := d.uvarint(MaxDBs)
+		for i := uint64(0); i < n && !d.bad; i++ {
+			o.DBMap = append(o.DBMap, int(d.uvarint(MaxDBs-1)))
+		}
+	default:
+		d.fail()
+	}
+	return o
+}

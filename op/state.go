@@ -1,0 +1,154 @@
+package op
+
+import (
+	"cmp"
+	"encoding/binary"
+	"math"
+	"slices"
+
+	"geocache/clock"
+)
+
+// stateVersion is the first byte of every encoded KeyState.
+const stateVersion = 1
+
+// KeyState is all that merging knows of one key, live or removed. Its join is
+// in package engine. Rows in Pebble and State ops store it.
+type KeyState struct {
+	// Value cell of a string: the newest SET that is known, even when Dead
+	// has overtaken it.
+	ValueStamp clock.Stamp
+	Value      []byte
+	// Deadline cell, in milliseconds since the epoch, 0 for none. It counts
+	// only while its stamp is later than Dead.
+	DeadlineStamp clock.Stamp
+	DeadlineMs    int64
+	// Dead is the newest removal: a value cell not later than Dead is gone.
+	Dead   clock.Stamp
+	Subs   []Sub   // one per (lineage, origin), in CompareSubs order
+	Floors []Floor // one per (lineage, origin), in CompareFloors order
+}
+
+// CompareSubs orders subtotals by lineage, then origin: the order in which
+// counters are summed in every region.
+func CompareSubs(a, b Sub) int {
+	return compareRun(a.Lineage, b.Lineage, a.Origin, b.Origin)
+}
+
+// CompareFloors orders floors as CompareSubs orders subtotals.
+func CompareFloors(a, b Floor) int {
+	return compareRun(a.Lineage, b.Lineage, a.Origin, b.Origin)
+}
+
+func compareRun(la, lb clock.Stamp, oa, ob clock.Origin) int {
+	if c := cmp.Compare(la.At, lb.At); c != 0 {
+		return c
+	}
+	if c := cmp.Compare(la.Origin, lb.Origin); c != 0 {
+		return c
+	}
+	return cmp.Compare(oa, ob)
+}
+
+const (
+	stateHasValue = 1 << iota
+	stateHasDeadlineCell
+	stateHasDead
+	stateHasCounts
+)
+
+// Append encodes s. Version, type and a flag byte come first, so that later
+// types and cells find room.
+func (s *KeyState) Append(dst []byte) []byte {
+	flags := byte(0)
+	if !s.ValueStamp.IsZero() {
+		flags |= stateHasValue
+	}
+	if !s.DeadlineStamp.IsZero() {
+		flags |= stateHasDeadlineCell
+	}
+	if !s.Dead.IsZero() {
+		flags |= stateHasDead
+	}
+	if len(s.Subs)+len(s.Floors) > 0 {
+		flags |= stateHasCounts
+	}
+	const typeString = 0
+	dst = append(dst, stateVersion, typeString, flags)
+	if flags&stateHasValue != 0 {
+		dst = appendBytes(clock.AppendStamp(dst, s.ValueStamp), s.Value)
+	}
+	if flags&stateHasDeadlineCell != 0 {
+		dst = binary.AppendVarint(clock.AppendStamp(dst, s.DeadlineStamp), s.DeadlineMs)
+	}
+	if flags&stateHasDead != 0 {
+		dst = clock.AppendStamp(dst, s.Dead)
+	}
+	if flags&stateHasCounts != 0 {
+		dst = binary.AppendUvarint(dst, uint64(len(s.Subs)))
+		for _, c := range s.Subs {
+			dst = appendRun(dst, c.Lineage, c.Origin, c.At)
+			dst = binary.BigEndian.AppendUint64(dst, uint64(c.Born))
+			dst = c.Total.Append(dst)
+		}
+		dst = binary.AppendUvarint(dst, uint64(len(s.Floors)))
+		for _, f := range s.Floors {
+			dst = f.Total.Append(appendRun(dst, f.Lineage, f.Origin, f.At))
+		}
+	}
+	return dst
+}
+
+func appendRun(dst []byte, lineage clock.Stamp, o clock.Origin, at clock.Reading) []byte {
+	return clock.AppendStamp(clock.AppendStamp(dst, lineage), clock.Stamp{At: at, Origin: o})
+}
+
+// DecodeKeyState reads what Append wrote. Value aliases b.
+func DecodeKeyState(b []byte) (KeyState, error) {
+	d := decoder{b: b}
+	var s KeyState
+	if d.byte() != stateVersion || d.byte() != 0 {
+		return s, ErrMalformed
+	}
+	flags := d.byte()
+	if flags >= stateHasCounts<<1 {
+		return s, ErrMalformed
+	}
+	if flags&stateHasValue != 0 {
+		s.ValueStamp = d.stamp()
+		s.Value = d.bytes(math.MaxInt32)
+	}
+	if flags&stateHasDeadlineCell != 0 {
+		s.DeadlineStamp = d.stamp()
+		s.DeadlineMs = d.varint()
+	}
+	if flags&stateHasDead != 0 {
+		s.Dead = d.stamp()
+	}
+	if flags&stateHasCounts != 0 {
+		n := d.uvarint(MaxRefs)
+		for i := uint64(0); i < n && !d.bad; i++ {
+			c := Sub{Lineage: d.stamp()}
+			run := d.stamp()
+			c.At, c.Origin = run.At, run.Origin
+			c.Born = clock.Reading(d.u64())
+			c.Total = d.num()
+			s.Subs = append(s.Subs, c)
+		}
+		n = d.uvarint(MaxRefs)
+		for i := uint64(0); i < n && !d.bad; i++ {
+			f := Floor{Lineage: d.stamp()}
+			run := d.stamp()
+			f.At, f.Origin = run.At, run.Origin
+			f.Total = d.num()
+			s.Floors = append(s.Floors, f)
+		}
+	}
+	if d.bad || len(d.b) != 0 {
+		return KeyState{}, ErrMalformed
+	}
+	if !slices.IsSortedFunc(s.Subs, CompareSubs) || !slices.IsSortedFunc(s.Floors, CompareFloors) {
+		return KeyState{}, ErrMalformed
+	}
+	return s, nil
+}
