@@ -15,13 +15,7 @@ var ErrDatabase = errors.New("not a usable GeoIP database")
 type Locator struct{ db *maxminddb.Reader }
 
 // NewLocator reads a database. It keeps db and reads from it later, so the caller must not change it.
-func NewLocator(db []byte) (l *Locator, err error) {
-	// The library trusts sizes in the file; a damaged one must be an error of the configuration, not the end of the process.
-	defer func() {
-		if r := recover(); r != nil {
-			l, err = nil, fmt.Errorf("%w: %v", ErrDatabase, r)
-		}
-	}()
+func NewLocator(db []byte) (*Locator, error) {
 	reader, err := maxminddb.OpenBytes(db)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrDatabase, err)
@@ -34,11 +28,6 @@ func (l *Locator) Locate(addr netip.Addr) (p Point, ok bool) {
 	if !addr.IsValid() {
 		return Point{}, false
 	}
-	defer func() {
-		if recover() != nil { // damage deeper in the file: the address is not known
-			p, ok = Point{}, false
-		}
-	}()
 	var record struct {
 		Location struct {
 			Lat *float64 `maxminddb:"latitude"`
