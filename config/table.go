@@ -1,0 +1,311 @@
+package config
+
+import (
+	"math"
+	"strings"
+)
+
+// group is a section of the table and of the documentation.
+type group struct {
+	name   string
+	params []*Param
+}
+
+// groups is the table. Sizes, limits, ranges and defaults are Redis 7.2's
+// wherever Redis has the parameter.
+func groups() []group {
+	return []group{
+		{"Network", networkParams()},
+		{"TLS", tlsParams()},
+		{"General", generalParams()},
+		{"Security", securityParams()},
+		{"Memory and expiry", memoryParams()},
+		{"Disk", diskParams()},
+		{"Regions", regionParams()},
+		{"Observation", observationParams()},
+		{"Data structures", structureParams()},
+		{"Without effect: Redis' persistence", unusedDiskParams()},
+		{"Without effect: Redis' replication", unusedReplicaParams()},
+		{"Without effect: Redis Cluster", unusedClusterParams()},
+		{"Without effect: process and system", unusedSystemParams()},
+	}
+}
+
+const maxInt = math.MaxInt32
+
+func networkParams() []*Param {
+	return []*Param{
+		field("bind", words(16, reasonBindCount), []string{"*", "-::*"}, func(s *Snapshot) *[]string { return &s.Bind },
+			"Addresses to listen on; one with a leading dash may be missing on the machine. None closes the TCP ports."),
+		field("port", integer(0, 65535), 6379, func(s *Snapshot) *int { return &s.Port },
+			"TCP port for clients and sibling regions; 0 listens on none."),
+		field("unixsocket", anyText(), "", func(s *Snapshot) *string { return &s.UnixSocket },
+			"Path of a unix socket to listen on as well.").with(Immutable).example("/run/geocache.sock"),
+		field("unixsocketperm", octal(0o777), 0, func(s *Snapshot) *int { return &s.UnixSocketPerm },
+			"Access mode of the unix socket; 0 leaves it to the umask.").with(Immutable),
+		field("protected-mode", yesNo(), true, func(s *Snapshot) *bool { return &s.ProtectedMode },
+			"While no password is set, refuse clients that do not come over loopback."),
+		field("tcp-backlog", integer(0, maxInt), 511, func(s *Snapshot) *int { return &s.TCPBacklog },
+			"Length of the queue of connections not yet accepted.").with(Immutable),
+		field("timeout", integer(0, maxInt), 0, func(s *Snapshot) *int { return &s.TimeoutSeconds },
+			"Seconds after which an idle client is closed; 0 keeps it."),
+		field("tcp-keepalive", integer(0, maxInt), 300, func(s *Snapshot) *int { return &s.TCPKeepaliveSeconds },
+			"Seconds between TCP keepalive probes; 0 sends none."),
+		field("maxclients", integer(1, math.MaxUint32), 10000, func(s *Snapshot) *int { return &s.MaxClients },
+			"Most clients connected at one time."),
+		field("proto-max-bulk-len", size(1<<20), 512<<20, func(s *Snapshot) *int64 { return &s.ProtoMaxBulkLen },
+			"Largest single argument of a request, and largest string value."),
+		field("client-query-buffer-limit", size(1<<20), 1<<30, func(s *Snapshot) *int64 { return &s.ClientQueryBufLimit },
+			"Most bytes of unprocessed requests one client may have queued before it is closed."),
+		field("client-output-buffer-limit", outputLimits(), defaultOutputLimits(), func(s *Snapshot) *OutputLimits { return &s.ClientOutputBufLimits },
+			"Closes a client whose unread replies exceed the hard size, or the soft size for the given seconds; 0 is no limit."),
+		field("maxmemory-clients", sizeOrPercent(), 0, func(s *Snapshot) *int64 { return &s.MaxMemoryClients },
+			"Memory for all clients together, also as a percentage of maxmemory; beyond it the largest are closed; 0 is no limit."),
+		unused("bind-source-addr", anyText(), "", "Links to siblings leave from the address the system chooses."),
+	}
+}
+
+func defaultOutputLimits() OutputLimits {
+	return OutputLimits{
+		Replica: OutputLimit{256 << 20, 64 << 20, 60},
+		PubSub:  OutputLimit{32 << 20, 8 << 20, 60},
+	}
+}
+
+func tlsParams() []*Param {
+	return []*Param{
+		field("tls-port", integer(0, 65535), 0, func(s *Snapshot) *int { return &s.TLSPort },
+			"TCP port that speaks TLS; 0 listens on none."),
+		field("tls-cert-file", anyText(), "", func(s *Snapshot) *string { return &s.TLSCertFile },
+			"Certificate shown to clients, in PEM form."),
+		field("tls-key-file", anyText(), "", func(s *Snapshot) *string { return &s.TLSKeyFile },
+			"Private key of tls-cert-file, in PEM form."),
+		field("tls-key-file-pass", anyText(), "", func(s *Snapshot) *string { return &s.TLSKeyFilePass },
+			"Password of tls-key-file, if it is encrypted.").with(Sensitive),
+		field("tls-client-cert-file", anyText(), "", func(s *Snapshot) *string { return &s.TLSClientCertFile },
+			"Certificate shown to siblings; by default tls-cert-file."),
+		field("tls-client-key-file", anyText(), "", func(s *Snapshot) *string { return &s.TLSClientKeyFile },
+			"Private key of tls-client-cert-file."),
+		field("tls-client-key-file-pass", anyText(), "", func(s *Snapshot) *string { return &s.TLSClientKeyFilePass },
+			"Password of tls-client-key-file, if it is encrypted.").with(Sensitive),
+		field("tls-ca-cert-file", anyText(), "", func(s *Snapshot) *string { return &s.TLSCACertFile },
+			"Certificates of the authorities that clients' and siblings' certificates are checked against."),
+		field("tls-ca-cert-dir", anyText(), "", func(s *Snapshot) *string { return &s.TLSCACertDir },
+			"Directory of such certificates."),
+		field("tls-auth-clients", enum[TLSAuth]("no", "yes", "optional"), TLSAuthYes, func(s *Snapshot) *TLSAuth { return &s.TLSAuthClients },
+			"Whether a client must show a certificate; optional checks one that is shown."),
+		field("tls-protocols", anyText(), "", func(s *Snapshot) *string { return &s.TLSProtocols },
+			"TLS versions allowed, such as \"TLSv1.2 TLSv1.3\"; empty allows these two."),
+		unused("tls-ciphers", anyText(), "", "Go's TLS chooses the ciphers of TLS 1.2."),
+		unused("tls-ciphersuites", anyText(), "", "Go's TLS chooses the ciphers of TLS 1.3."),
+		unused("tls-dh-params-file", anyText(), "", "Go's TLS uses elliptic curves only."),
+		unused("tls-prefer-server-ciphers", yesNo(), false, "Go's TLS orders the ciphers."),
+		unused("tls-session-caching", yesNo(), true, "Go's TLS resumes sessions with tickets."),
+		unused("tls-session-cache-size", integer(0, maxInt), 20480, "Go's TLS resumes sessions with tickets."),
+		unused("tls-session-cache-timeout", integer(0, maxInt), 300, "Go's TLS resumes sessions with tickets."),
+		unused("tls-replication", yesNo(), false, "See sibling-tls."),
+		unused("tls-cluster", yesNo(), false, "There is no cluster bus."),
+	}
+}
+
+func generalParams() []*Param {
+	shutdown := "What a shutdown by this signal does with unsaved data and slow replicas."
+	return []*Param{
+		field("daemonize", yesNo(), false, func(s *Snapshot) *bool { return &s.Daemonize },
+			"Start again in the background, detached from the terminal.").with(Immutable),
+		field("supervised", enum[Supervisor]("upstart", "systemd", "auto", "no"), SupervisorNone, func(s *Snapshot) *Supervisor { return &s.Supervised },
+			"Tell the supervising process when the server is ready.").with(Immutable),
+		field("pidfile", anyText(), "", func(s *Snapshot) *string { return &s.PidFile },
+			"File that holds the process id while the server runs.").with(Immutable).example("/run/geocache.pid"),
+		field("loglevel", enum[LogLevel]("debug", "verbose", "notice", "warning", "nothing"), LogNotice, func(s *Snapshot) *LogLevel { return &s.LogLevel },
+			"Least severity that is logged."),
+		field("logfile", anyText(), "", func(s *Snapshot) *string { return &s.LogFile },
+			"File for log lines; empty writes to the standard output.").with(Immutable),
+		field("log-format", enum[LogFormat]("text", "json"), LogText, func(s *Snapshot) *LogFormat { return &s.LogFormat },
+			"Form of log lines.").with(Immutable),
+		field("databases", integer(1, maxInt), 16, func(s *Snapshot) *int { return &s.Databases },
+			"Number of databases that SELECT can choose.").with(Immutable),
+		field("hz", rate(1, 500), 10, func(s *Snapshot) *int { return &s.Hz },
+			"Rounds of background work per second."),
+		field("compat-version", enum[Compat]("7.0", "7.2"), Compat72, func(s *Snapshot) *Compat { return &s.Compat },
+			"Redis version whose encodings, error texts and number formats clients see where the two differ."),
+		field("shutdown-on-sigint", shutdownFlags(), 0, func(s *Snapshot) *ShutdownFlags { return &s.ShutdownOnSigint }, shutdown),
+		field("shutdown-on-sigterm", shutdownFlags(), 0, func(s *Snapshot) *ShutdownFlags { return &s.ShutdownOnSigterm }, shutdown),
+	}
+}
+
+func securityParams() []*Param {
+	access := []string{"no", "yes", "local"}
+	return []*Param{
+		field("requirepass", anyText(), "", func(s *Snapshot) *string { return &s.RequirePass },
+			"Password of the default user; empty asks for none.").with(Sensitive),
+		field("enable-debug-command", enum[Access](access...), AccessNo, func(s *Snapshot) *Access { return &s.EnableDebugCommand },
+			"Who may use DEBUG; local are clients over loopback and the unix socket.").with(Immutable),
+		field("enable-protected-configs", enum[Access](access...), AccessNo, func(s *Snapshot) *Access { return &s.EnableProtectedConfigs },
+			"Who may change dir and dbfilename at run time.").with(Immutable),
+		unused("enable-module-command", choice(access...), "no", "There are no modules.").with(Immutable),
+		unused("aclfile", text(onlyEmpty("ACL files are not supported by geocache")), "",
+			"Refused unless empty: users come from requirepass.").with(Immutable),
+		unused("acl-pubsub-default", choice("allchannels", "resetchannels"), "resetchannels", "Users come from requirepass."),
+		unused("acllog-max-len", integer[int64](0, math.MaxInt64), 128, "There is no ACL log."),
+	}
+}
+
+// onlyEmpty refuses values that it would be dangerous to accept and ignore.
+func onlyEmpty(reason string) func(string) error {
+	return optional(func(string) error { return refusal(reason) })
+}
+
+func memoryParams() []*Param {
+	return []*Param{
+		field("maxmemory", size(0), 0, func(s *Snapshot) *int64 { return &s.MaxMemory },
+			"Memory for data; beyond it keys are evicted or writes refused, as maxmemory-policy says; 0 is no limit."),
+		field("maxmemory-policy", choice("volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl", "volatile-lrm",
+			"allkeys-lru", "allkeys-lfu", "allkeys-random", "allkeys-lrm", "noeviction"), "noeviction",
+			func(s *Snapshot) *string { return &s.MaxMemoryPolicy },
+			"What is evicted first: volatile policies take keys with a deadline only; lru least recently used, lrm least recently modified, lfu least often used, ttl soonest to expire."),
+		field("maxmemory-samples", integer(1, maxInt), 5, func(s *Snapshot) *int { return &s.MaxMemorySamples },
+			"Keys compared for one eviction; more is closer to the exact order and slower."),
+		field("maxmemory-eviction-tenacity", integer(0, 100), 10, func(s *Snapshot) *int { return &s.MaxMemoryEvictionTenacity },
+			"How long one command may be held up by evictions; 0 least, 100 as long as it takes."),
+		field("lfu-log-factor", integer(0, maxInt), 10, func(s *Snapshot) *int { return &s.LFULogFactor },
+			"How slowly a key's use counter saturates."),
+		field("lfu-decay-time", integer(0, maxInt), 1, func(s *Snapshot) *int { return &s.LFUDecayTimeMinutes },
+			"Minutes after which a key's use counter drops by one; 0 keeps it."),
+		field("active-expire-effort", integer(1, 10), 1, func(s *Snapshot) *int { return &s.ActiveExpireEffort },
+			"How hard the background looks for expired keys."),
+		field("default-ttl", integer[int64](0, maxTTL), 0, func(s *Snapshot) *int64 { return &s.DefaultTTLSeconds },
+			"Seconds to live for keys written without a deadline; 0 lets them live on."),
+		field("max-ttl", integer[int64](0, maxTTL), 0, func(s *Snapshot) *int64 { return &s.MaxTTLSeconds },
+			"Longest time to live in seconds; longer ones are shortened; 0 is no limit."),
+		field("lazyfree-lazy-eviction", yesNo(), false, func(s *Snapshot) *bool { return &s.LazyEviction },
+			"Free large evicted values in the background."),
+		field("lazyfree-lazy-expire", yesNo(), false, func(s *Snapshot) *bool { return &s.LazyExpire },
+			"Free large expired values in the background."),
+		field("lazyfree-lazy-server-del", yesNo(), false, func(s *Snapshot) *bool { return &s.LazyServerDel },
+			"Free large values that a command overwrites in the background."),
+		field("lazyfree-lazy-user-del", yesNo(), false, func(s *Snapshot) *bool { return &s.LazyUserDel },
+			"Let DEL free large values in the background, as UNLINK does."),
+		field("lazyfree-lazy-user-flush", yesNo(), false, func(s *Snapshot) *bool { return &s.LazyUserFlush },
+			"Let FLUSHALL and FLUSHDB without SYNC or ASYNC free in the background."),
+	}
+}
+
+// maxTTL is a hundred years in seconds: more than any cache, less than any
+// overflow in milliseconds.
+const maxTTL = 100 * 366 * 86400
+
+func diskParams() []*Param {
+	return []*Param{
+		field("dir", directory(), ".", func(s *Snapshot) *string { return &s.Dir },
+			"Directory of the data.").with(Protected | DenyLoading | Forced),
+		field("dbfilename", text(noPath(reasonDBFilename, "")), "dump.rdb", func(s *Snapshot) *string { return &s.DBFilename },
+			"Snapshot file in dir that SAVE, BGSAVE and save points write while appendonly is no.").with(Protected),
+		field("save", savePoints(), []SavePoint{{3600, 1}, {300, 100}, {60, 10000}}, func(s *Snapshot) *[]SavePoint { return &s.Save },
+			"While appendonly is no, write a snapshot after this many seconds with at least so many changes; \"\" never does."),
+		field("appendonly", yesNo(), true, func(s *Snapshot) *bool { return &s.AppendOnly },
+			"Keep every write in the log on disk. Redis' default is no.").with(DenyLoading),
+		field("appendfsync", enum[Fsync]("everysec", "always", "no"), FsyncEverySec, func(s *Snapshot) *Fsync { return &s.AppendFsync },
+			"When the log is synced: before the reply, every second, or when the system likes."),
+		field("checkpoint-log-size", size(1<<20), 64<<20, func(s *Snapshot) *int64 { return &s.CheckpointLogSize },
+			"Size of the log at which a checkpoint is written; bounds the work of a restart."),
+		field("pebble-cache-size", size(1<<20), 32<<20, func(s *Snapshot) *int64 { return &s.PebbleCacheSize },
+			"Memory for the block cache of the store.").with(Immutable),
+		field("pebble-memtable-size", size(1<<20), 16<<20, func(s *Snapshot) *int64 { return &s.PebbleMemtableSize },
+			"Memory for one write buffer of the store.").with(Immutable),
+	}
+}
+
+// noPath refuses slashes, and empty names if there is a reason for that.
+func noPath(reason, ifEmpty string) func(string) error {
+	return func(arg string) error {
+		if arg == "" && ifEmpty != "" {
+			return refusal(ifEmpty)
+		}
+		if strings.Contains(arg, "/") {
+			return refusal(reason)
+		}
+		return nil
+	}
+}
+
+func regionParams() []*Param {
+	return []*Param{
+		field("region", text(optional(regionName)), "", func(s *Snapshot) *string { return &s.Region },
+			"Name of this region; needed with siblings.").with(Immutable).example("toronto"),
+		field("region-location", location(), Location{}, func(s *Snapshot) *Location { return &s.RegionLocation },
+			"Place of this region, for CLOSEST.").example("43.6532 -79.3832"),
+		field("region-endpoint", text(optional(hostPort)), "", func(s *Snapshot) *string { return &s.RegionEndpoint },
+			"Endpoint of this region that clients and siblings are told.").example("cache.toronto.example:6379"),
+		field("sibling", siblings(), nil, func(s *Snapshot) *[]Sibling { return &s.Siblings },
+			"Another region of the deployment; one line each.").example("saopaulo 127.0.0.1:7001 -23.5505 -46.6333"),
+		field("sibling-auth-user", anyText(), "", func(s *Snapshot) *string { return &s.SiblingAuthUser },
+			"User that links to siblings log in as; empty is the default user."),
+		field("sibling-auth-pass", anyText(), "", func(s *Snapshot) *string { return &s.SiblingAuthPass },
+			"Password that links to siblings log in with.").with(Sensitive),
+		field("sibling-tls", yesNo(), false, func(s *Snapshot) *bool { return &s.SiblingTLS },
+			"Use TLS for links to siblings."),
+		field("sibling-allow-plaintext", yesNo(), false, func(s *Snapshot) *bool { return &s.SiblingAllowPlaintext },
+			"Allow links that leave the machine with neither TLS nor a password."),
+		field("geoip-file", anyText(), "", func(s *Snapshot) *string { return &s.GeoIPFile },
+			"Database in MaxMind's format that tells CLOSEST where a client's address is."),
+		field("log-retention-size", size(1<<20), 1<<30, func(s *Snapshot) *int64 { return &s.LogRetentionSize },
+			"Most log kept on disk for siblings that have not caught up."),
+		field("max-clock-skew-ms", integer[int64](1, 3600*1000), 500, func(s *Snapshot) *int64 { return &s.MaxClockSkewMs },
+			"Milliseconds that a sibling's clock may be ahead before its writes have to wait."),
+	}
+}
+
+func observationParams() []*Param {
+	return []*Param{
+		field("slowlog-log-slower-than", integer[int64](-1, math.MaxInt64), 10000, func(s *Snapshot) *int64 { return &s.SlowlogLogSlowerThanMicros },
+			"Microseconds from which a command enters the slow log; 0 takes all, -1 none."),
+		field("slowlog-max-len", integer[int64](0, math.MaxInt64), 128, func(s *Snapshot) *int64 { return &s.SlowlogMaxLen },
+			"Entries the slow log keeps."),
+		field("latency-monitor-threshold", integer[int64](0, math.MaxInt64), 0, func(s *Snapshot) *int64 { return &s.LatencyMonitorThresholdMs },
+			"Milliseconds from which an event enters the latency history; 0 takes none."),
+		field("latency-tracking", yesNo(), true, func(s *Snapshot) *bool { return &s.LatencyTracking },
+			"Keep a latency histogram per command."),
+		field("latency-tracking-info-percentiles", percentiles(), []float64{50, 99, 99.9}, func(s *Snapshot) *[]float64 { return &s.LatencyPercentiles },
+			"Percentiles of those histograms that INFO shows."),
+		field("notify-keyspace-events", keyspaceEvents(), "", func(s *Snapshot) *string { return &s.NotifyKeyspaceEvents },
+			"Keyspace events that are published: K and E choose the channels, g$lshzxetdnm or A the events; empty is none."),
+		field("tracking-table-max-keys", integer[int64](0, math.MaxInt64), 1000000, func(s *Snapshot) *int64 { return &s.TrackingTableMaxKeys },
+			"Keys remembered for client-side caching; 0 is no limit."),
+		field("busy-reply-threshold", integer[int64](0, math.MaxInt64), 5000, func(s *Snapshot) *int64 { return &s.BusyReplyThresholdMs },
+			"Milliseconds after which others are told that a script is busy.").alias("lua-time-limit"),
+	}
+}
+
+func structureParams() []*Param {
+	const most = math.MaxInt64
+	packed := func(what string) string { return "Most " + what + " in the packed form." }
+	return []*Param{
+		field("shards", integer(1, 4096), 64, func(s *Snapshot) *int { return &s.Shards },
+			"Slices of the keyspace that can be locked independently.").with(Immutable),
+		field("hash-max-listpack-entries", integer[int64](0, most), 512, func(s *Snapshot) *int64 { return &s.HashMaxListpackEntries },
+			packed("fields of a hash")).alias("hash-max-ziplist-entries"),
+		field("hash-max-listpack-value", size(0), 64, func(s *Snapshot) *int64 { return &s.HashMaxListpackValue },
+			packed("bytes of a field or value of a hash")).alias("hash-max-ziplist-value"),
+		field("list-max-listpack-size", integer(math.MinInt32, maxInt), -2, func(s *Snapshot) *int { return &s.ListMaxListpackSize },
+			"Most elements of a packed block of a list; -1 to -5 are 4, 8, 16, 32 and 64 KB instead.").alias("list-max-ziplist-size"),
+		field("list-compress-depth", integer(0, maxInt), 0, func(s *Snapshot) *int { return &s.ListCompressDepth },
+			"Blocks at both ends of a list that are never compressed; 0 compresses none."),
+		field("set-max-intset-entries", integer[int64](0, most), 512, func(s *Snapshot) *int64 { return &s.SetMaxIntsetEntries },
+			packed("members of a set of integers")),
+		field("set-max-listpack-entries", integer[int64](0, most), 128, func(s *Snapshot) *int64 { return &s.SetMaxListpackEntries },
+			packed("members of a set")),
+		field("set-max-listpack-value", size(0), 64, func(s *Snapshot) *int64 { return &s.SetMaxListpackValue },
+			packed("bytes of a member of a set")),
+		field("zset-max-listpack-entries", integer[int64](0, most), 128, func(s *Snapshot) *int64 { return &s.ZsetMaxListpackEntries },
+			packed("members of a sorted set")).alias("zset-max-ziplist-entries"),
+		field("zset-max-listpack-value", size(0), 64, func(s *Snapshot) *int64 { return &s.ZsetMaxListpackValue },
+			packed("bytes of a member of a sorted set")).alias("zset-max-ziplist-value"),
+		field("hll-sparse-max-bytes", size(0), 3000, func(s *Snapshot) *int64 { return &s.HLLSparseMaxBytes },
+			"Most bytes of a HyperLogLog in its sparse form."),
+		field("stream-node-max-bytes", size(0), 4096, func(s *Snapshot) *int64 { return &s.StreamNodeMaxBytes },
+			"Most bytes of one node of a stream; 0 is no limit."),
+		field("stream-node-max-entries", integer[int64](0, most), 100, func(s *Snapshot) *int64 { return &s.StreamNodeMaxEntries },
+			"Most entries of one node of a stream; 0 is no limit."),
+	}
+}
