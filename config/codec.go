@@ -123,17 +123,17 @@ func size(lo int64) codec[int64] {
 		if !ok {
 			return 0, refusal(reasonMemory)
 		}
-		return v, checkSize(v, lo)
+		return checkSize(v, lo)
 	}, func(v int64) string { return strconv.FormatInt(v, 10) })
 	c.lines = func(v int64) []string { return []string{formatMemory(v)} }
 	return c
 }
 
-func checkSize(v, lo int64) error {
-	if v < lo || v == math.MaxInt64 {
-		return refusalf("argument must be between %d and %d inclusive", lo, int64(math.MaxInt64))
+func checkSize(v uint64, lo int64) (int64, error) {
+	if v < uint64(lo) || v > math.MaxInt64 {
+		return 0, refusalf("argument must be between %d and %d inclusive", lo, int64(math.MaxInt64))
 	}
-	return nil
+	return int64(v), nil
 }
 
 // sizeOrPercent stores a percentage as its negative.
@@ -146,7 +146,7 @@ func sizeOrPercent() codec[int64] {
 	}
 	c := single("size or percentage", func(arg string) (int64, error) {
 		if v, ok := parseMemory(arg); ok {
-			return v, checkSize(v, 0)
+			return checkSize(v, 0)
 		}
 		digits, isPercent := strings.CutSuffix(arg, "%")
 		v, ok := parseInt(digits)
@@ -164,9 +164,9 @@ func sizeOrPercent() codec[int64] {
 	return c
 }
 
-// parseMemory reads Redis' memory values. What does not fit is MaxInt64, which
-// no range admits.
-func parseMemory(arg string) (int64, bool) {
+// parseMemory reads Redis' memory values. What does not fit is MaxUint64, which
+// no range admits, where Redis would wrap around.
+func parseMemory(arg string) (uint64, bool) {
 	digits := strings.TrimRight(arg, "bBkKmMgG")
 	var factor uint64
 	switch strings.ToLower(arg[len(digits):]) {
@@ -191,10 +191,10 @@ func parseMemory(arg string) (int64, bool) {
 		return 0, false
 	}
 	v, err := strconv.ParseUint("0"+digits, 10, 64)
-	if err != nil || v > math.MaxInt64/factor {
-		return math.MaxInt64, true
+	if err != nil || v > math.MaxUint64/factor {
+		return math.MaxUint64, true
 	}
-	return int64(v * factor), true
+	return v * factor, true
 }
 
 // formatMemory uses the largest unit that divides the value.
@@ -395,8 +395,8 @@ func parseOutputLimits(args []string, v OutputLimits, _ mode) (OutputLimits, err
 		default:
 			return v, refusal(reasonLimitClass)
 		}
-		hard, ok1 := parseMemory(args[i+1])
-		soft, ok2 := parseMemory(args[i+2])
+		hard, ok1 := parseLimit(args[i+1])
+		soft, ok2 := parseLimit(args[i+2])
 		seconds, err := strconv.ParseInt(args[i+3], 10, 32)
 		if !ok1 || !ok2 || err != nil || seconds < 0 {
 			return v, refusal(reasonLimitValue)
@@ -404,6 +404,12 @@ func parseOutputLimits(args []string, v OutputLimits, _ mode) (OutputLimits, err
 		*class = OutputLimit{hard, soft, seconds}
 	}
 	return v, nil
+}
+
+// parseLimit is a size of any amount that can be counted.
+func parseLimit(arg string) (int64, bool) {
+	v, ok := parseMemory(arg)
+	return int64(v), ok && v <= math.MaxInt64
 }
 
 // keyspaceEvents keeps the classes in Redis' order; A stands for all but n and m.

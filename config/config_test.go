@@ -85,8 +85,9 @@ func TestExampleLoads(t *testing.T) {
 	}
 	// With every commented default taken literally nothing changes but what has
 	// an example of its own.
+	_, rows, _ := strings.Cut(text, "\n####")
 	var all strings.Builder
-	for line := range strings.SplitSeq(text, "\n") {
+	for line := range strings.SplitSeq(rows, "\n") {
 		bare := strings.TrimPrefix(line, "# ")
 		if args, ok := splitArgs(bare); ok && len(args) > 1 && args[0] == strings.ToLower(args[0]) && c.table.lookup(args[0]) != nil {
 			all.WriteString(bare + "\n")

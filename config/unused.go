@@ -187,14 +187,17 @@ func unusedSystemParams() []*Param {
 		unused("disable-thp", yesNo(), true, "Go's runtime manages huge pages.").with(Immutable),
 		unused("oom-score-adj", choice("no", "yes", "relative", "absolute"), "no", "Set it in the service's unit."),
 		unused("oom-score-adj-values", oomScores(), "0 200 800", "Set it in the service's unit."),
-		unused("socket-mark-id", integer[int64](0, math.MaxUint32), 0, "Sockets are not marked."),
+		unused("socket-mark-id", integer[int64](0, math.MaxUint32), 0, "Sockets are not marked.").with(Immutable),
 		unused("ignore-warnings", anyText(), "", "There are no warnings to silence."),
 		unused("locale-collate", anyText(), "", "Strings compare by their bytes."),
 	}
 }
 
-// titleTemplate checks the variables in braces.
+// titleTemplate checks the variables in braces, and that there is any title.
 func titleTemplate(arg string) error {
+	if strings.Trim(arg, blanks) == "" {
+		return refusal(reasonTitle)
+	}
 	for rest := arg; ; {
 		_, after, open := strings.Cut(rest, "{")
 		if !open {
