@@ -11,7 +11,7 @@
 // Rewrite writes for it.
 //
 // Locks: Config.mu serialises Set and guards the hooks; hooks run under it, so
-// a hook must not call Set or OnChange. Current takes no lock.
+// a hook must not call Set or OnChange. Config.Load takes no lock.
 package config
 
 import (
