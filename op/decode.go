@@ -71,6 +71,17 @@ func (d *decoder) bytes(limit uint64) []byte {
 	return v
 }
 
+// vector never returns nil, so that it can be raised.
+func (d *decoder) vector() clock.Vector {
+	v, rest, err := clock.DecodeVector(d.b)
+	if err != nil {
+		d.fail()
+		return clock.Vector{}
+	}
+	d.b = rest
+	return v
+}
+
 func (d *decoder) num() Num {
 	n, rest, err := DecodeNum(d.b)
 	if err != nil {

@@ -28,13 +28,13 @@ const (
 	Set Kind = 1
 	// Deadline writes only the deadline cell.
 	Deadline Kind = 2
-	// Remove kills what its origin had seen of a key: every base stamped
-	// before it, and per counter run the part named by its floors.
+	// Remove kills what its origin had seen of a key: value cells up to a
+	// stamp, and of each counter run the part named by its floors.
 	Remove Kind = 3
 	// Count states one origin's subtotal of a counter.
 	Count Kind = 4
-	// Flush removes, in one database, everything that its batch's vector
-	// covers. Counter runs are removed by Remove ops in the same batch.
+	// Flush removes, in one database, everything that a vector covers: what
+	// its origin had seen. Counter runs are removed by Remove ops beside it.
 	Flush Kind = 5
 	// State carries the whole state of one key, to be joined with what the
 	// receiver holds.
@@ -62,9 +62,22 @@ const (
 // ErrMalformed says that bytes are not a batch, an op or a key state.
 var ErrMalformed = errors.New("op: malformed")
 
-// Provisional is the origin of a stamp that its batch has not received yet;
-// At is then the op's place in the batch.
-const Provisional = clock.Origin(math.MaxUint64)
+// provisional is set in a reading that its batch has not received yet; the
+// lower bits are then the op's place in the batch. Such a reading is greater
+// than every real one, as the one that replaces it will be.
+const provisional clock.Reading = 1 << 63
+
+// IsProvisional reports whether r still waits for its batch's commit.
+func IsProvisional(r clock.Reading) bool { return r&provisional != 0 }
+
+// Resolve is the real reading of r in a batch that begins at first; a real
+// reading stays as it is.
+func Resolve(r, first clock.Reading) clock.Reading {
+	if r&provisional == 0 {
+		return r
+	}
+	return first + r&^provisional
+}
 
 // Op is one decoded op. Which fields count depends on Kind. Key, Value and
 // Raw alias the batch.
@@ -78,10 +91,13 @@ type Op struct {
 	KeepDeadline bool   // Set: the deadline cell is not written
 	DeadlineMs   int64  // Set, Deadline: milliseconds since the epoch, 0 for none
 
-	Floors []Floor // Remove
-	Sub    Sub     // Count; Sub.Origin and Sub.At are the op's own
-	Raw    []byte  // State: an encoded KeyState
-	DBMap  []int   // SwapDB
+	Upto   clock.Stamp // Remove: value cells not later than this are gone
+	Floors []Floor     // Remove
+	Sub    Sub         // Count; Sub.Origin and Sub.At are the op's own
+	Raw    []byte      // State: an encoded KeyState
+	DBMap  []int       // SwapDB
+
+	Seen clock.Vector // Flush: what its origin had applied
 }
 
 // Sub is what one origin has counted on one base: Total since Born. A later
@@ -106,6 +122,8 @@ type Floor struct {
 
 // Builder collects the ops of one batch. The zero value is ready.
 type Builder struct {
+	Origin clock.Origin // of the provisional stamps handed out
+
 	body []byte
 	n    int
 }
@@ -136,7 +154,7 @@ func (b *Builder) Rewind(m Mark) { b.body, b.n = b.body[:m.bytes], m.ops }
 // Stamp reserves the next op's provisional stamp without writing an op; it is
 // how a tx stamps memory when nothing consumes ops.
 func (b *Builder) Stamp() clock.Stamp {
-	s := clock.Stamp{At: clock.Reading(b.n), Origin: Provisional}
+	s := clock.Stamp{At: provisional | clock.Reading(b.n), Origin: b.Origin}
 	b.n++
 	return s
 }
@@ -181,16 +199,35 @@ func (b *Builder) Deadline(db int, key []byte, deadlineMs int64) clock.Stamp {
 	return s
 }
 
-// Remove appends a Remove op.
+// Remove appends a Remove op that kills every value cell stamped before it.
 func (b *Builder) Remove(db int, key []byte, floors []Floor) clock.Stamp {
 	s := b.start(Remove, db, key)
+	b.body = append(b.body, removeBefore)
+	b.floors(floors)
+	return s
+}
+
+// RemoveSeen appends a Remove op that kills value cells only up to the one
+// that was seen (zero: none was), as FLUSH does.
+func (b *Builder) RemoveSeen(db int, key []byte, seen clock.Stamp, floors []Floor) clock.Stamp {
+	s := b.start(Remove, db, key)
+	b.body = appendRef(append(b.body, removeSeen), seen)
+	b.floors(floors)
+	return s
+}
+
+const (
+	removeBefore = iota
+	removeSeen
+)
+
+func (b *Builder) floors(floors []Floor) {
 	b.body = binary.AppendUvarint(b.body, uint64(len(floors)))
 	for _, f := range floors {
 		b.body = appendRef(b.body, f.Lineage)
 		b.body = appendRef(b.body, clock.Stamp{At: f.At, Origin: f.Origin})
 		b.body = f.Total.Append(b.body)
 	}
-	return s
 }
 
 // Count appends a Count op. A run that begins with this op has born zero.
@@ -202,8 +239,12 @@ func (b *Builder) Count(db int, key []byte, lineage, born clock.Stamp, total Num
 	return s
 }
 
-// Flush appends a Flush op.
-func (b *Builder) Flush(db int) clock.Stamp { return b.start(Flush, db, nil) }
+// Flush appends a Flush op; seen is what its origin had applied.
+func (b *Builder) Flush(db int, seen clock.Vector) clock.Stamp {
+	s := b.start(Flush, db, nil)
+	b.body = seen.Append(b.body)
+	return s
+}
 
 // State appends a State op carrying an encoded KeyState.
 func (b *Builder) State(db int, key, raw []byte) clock.Stamp {
@@ -240,8 +281,8 @@ func appendRef(dst []byte, s clock.Stamp) []byte {
 	switch {
 	case s.IsZero():
 		return append(dst, refNone)
-	case s.Origin == Provisional:
-		return binary.AppendUvarint(append(dst, refInBatch), uint64(s.At))
+	case IsProvisional(s.At):
+		return binary.AppendUvarint(append(dst, refInBatch), uint64(s.At&^provisional))
 	default:
 		return clock.AppendStamp(append(dst, refAbsolute), s)
 	}
@@ -279,6 +320,14 @@ func (d *decoder) op(first clock.Reading, origin clock.Origin, index int) Op {
 	case Deadline:
 		o.DeadlineMs = d.varint()
 	case Remove:
+		switch d.byte() {
+		case removeBefore:
+			o.Upto = o.Stamp
+		case removeSeen:
+			o.Upto = ref()
+		default:
+			d.fail()
+		}
 		n := d.uvarint(MaxRefs)
 		for i := uint64(0); i < n && !d.bad; i++ {
 			f := Floor{Lineage: ref()}
@@ -296,6 +345,9 @@ func (d *decoder) op(first clock.Reading, origin clock.Origin, index int) Op {
 		}
 		o.Sub.Total = d.num()
 	case Flush:
+		o.Seen = d.vector()
+		// What its own batch did before it is seen as well.
+		o.Seen.Raise(origin, o.Stamp.At-1)
 	case State:
 		o.Raw = d.bytes(math.MaxInt32)
 	case SwapDB:

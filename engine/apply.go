@@ -1,0 +1,213 @@
+package engine
+
+import (
+	"fmt"
+
+	"geocache/clock"
+	"geocache/op"
+)
+
+// ErrDatabase says that an op names a database this engine does not have.
+type ErrDatabase struct{ DB, Databases int }
+
+func (e *ErrDatabase) Error() string {
+	return fmt.Sprintf("engine: op for database %d, but only %d are configured (databases)", e.DB, e.Databases)
+}
+
+// Delivery says where a batch comes from.
+type Delivery uint8
+
+const (
+	// FromSibling batches go on to the Sink.
+	FromSibling Delivery = iota
+	// FromLog batches are being replayed; the log has them.
+	FromLog
+)
+
+// worldBatch is the number of ops from which Apply locks the world instead of
+// computing a lock set.
+const worldBatch = 256
+
+// Apply joins a checked batch, whole, into the data and hands it to the Sink
+// before any lock is released. b must be the next of its origin; its bytes
+// are not kept. Replaying a batch twice changes nothing.
+func (e *Engine) Apply(b op.Batch, from Delivery, nowMs int64) error {
+	world := b.Count > worldBatch
+	var sc Scope
+	for o := range b.Ops() {
+		if o.DB >= e.databases || len(o.DBMap) > 0 && len(o.DBMap) != e.databases {
+			return &ErrDatabase{max(o.DB, len(o.DBMap)), e.databases}
+		}
+		if o.Kind == op.Flush || o.Kind == op.SwapDB {
+			world = true
+		}
+		if !world {
+			sc.Keys = append(sc.Keys, Key{Name: o.Key})
+		}
+	}
+	lock := Tx{e: e}
+	lock.acquire(Scope{Keys: sc.Keys, World: world})
+	defer lock.finish()
+	p := e.params.Load()
+	for o := range b.Ops() {
+		e.applyOp(&o, p, nowMs)
+	}
+	if from == FromSibling {
+		e.sink.Applied(b)
+	}
+	return nil
+}
+
+func (e *Engine) applyOp(o *op.Op, p *Params, nowMs int64) {
+	switch o.Kind {
+	case op.Flush:
+		e.applyFlush(o, p)
+	case op.SwapDB:
+		copy(e.dbMap, o.DBMap)
+	case op.State:
+		if st, err := op.DecodeKeyState(o.Raw); err == nil {
+			e.joinKey(o.DB, o.Key, cloneState(st), p, nowMs)
+		}
+	default:
+		e.changeKey(o.DB, o.Key, p, nowMs, func(s *op.KeyState) bool {
+			if o.Kind == op.Set {
+				if o.Stamp.Less(s.ValueStamp) {
+					e.stats.valuesLost.Add(1)
+					return applyOp(s, o)
+				}
+				o.Value = append(make([]byte, 0, len(o.Value)), o.Value...)
+			}
+			return applyOp(s, o)
+		})
+	}
+}
+
+// cloneState copies what aliases a decoded buffer.
+func cloneState(s op.KeyState) op.KeyState {
+	s.Value = append(make([]byte, 0, len(s.Value)), s.Value...)
+	return s
+}
+
+func (e *Engine) joinKey(db int, key []byte, with op.KeyState, p *Params, nowMs int64) {
+	e.changeKey(db, key, p, nowMs, func(s *op.KeyState) bool { return join(s, &with) })
+}
+
+// changeKey lets fn change the state of one key under its shard's lock and
+// settles everything that follows from it.
+func (e *Engine) changeKey(db int, key []byte, p *Params, nowMs int64, fn func(*op.KeyState) bool) {
+	h := e.hash(key)
+	s := e.shardOf(h)
+	t := e.table(s, db)
+	x := t.find(h, key)
+	if x == nil {
+		x = &entry{hash: h, key: string(key)}
+		x.word = p.Policy.Init(nowMs)
+	}
+	e.settle(s, t, db, x, p, fn)
+}
+
+// settle lets fn change x and makes everything else follow.
+func (e *Engine) settle(s *shard, t *table, db int, x *entry, p *Params, fn func(*op.KeyState) bool) {
+	was := x.state.ValueStamp
+	if !fn(&x.state) {
+		return
+	}
+	if x.state.ValueStamp != was || !baseAlive(&x.state) {
+		x.flags &^= rawEncoding | hasRow | onDisk
+	}
+	switch {
+	case !p.Merging && !exists(&x.state):
+		if x.flags&inTable != 0 {
+			t.remove(x)
+		}
+	case x.flags&inTable == 0:
+		t.insert(x)
+	}
+	e.account(s, t, db, x, p)
+	if x.flags&inTable != 0 {
+		e.bury(s, db, x)
+	}
+	e.touchWatched(e.number(db), x.key)
+}
+
+// number is the database number that shows a stored database.
+func (e *Engine) number(stored int) int {
+	for i, db := range e.dbMap {
+		if db == stored {
+			return i
+		}
+	}
+	return stored
+}
+
+func (e *Engine) applyFlush(o *op.Op, p *Params) {
+	for _, s := range e.shards {
+		t := s.dbs[o.DB]
+		if t == nil {
+			continue
+		}
+		var hit []*entry
+		t.each(func(x *entry) {
+			if baseAlive(&x.state) && o.Seen.Covers(x.state.ValueStamp) {
+				hit = append(hit, x)
+			}
+		})
+		for _, x := range hit {
+			e.settle(s, t, o.DB, x, p, func(st *op.KeyState) bool { return applyFlush(st, o.Seen) })
+		}
+	}
+}
+
+// StateEntry is the whole state of one key, as transfers and rows carry it.
+type StateEntry struct {
+	DB    int
+	Key   []byte
+	State []byte
+}
+
+// ApplyStates joins whole key states: a state transfer from a sibling, or
+// rows at start. Nothing goes to the Sink. The slices are not kept.
+func (e *Engine) ApplyStates(entries []StateEntry, nowMs int64) error {
+	p := e.params.Load()
+	for _, en := range entries {
+		if en.DB >= e.databases {
+			return &ErrDatabase{en.DB, e.databases}
+		}
+		st, err := op.DecodeKeyState(en.State)
+		if err != nil {
+			return err
+		}
+		s := e.shardOf(e.hash(en.Key))
+		s.mu.Lock()
+		e.joinKey(en.DB, en.Key, cloneState(st), p, nowMs)
+		s.mu.Unlock()
+	}
+	return nil
+}
+
+// LastReading is the greatest reading of any stamp in memory; a start takes
+// the clock beyond it.
+func (e *Engine) LastReading() clock.Reading {
+	last := clock.Reading(0)
+	e.eachEntry(func(_ int, x *entry) {
+		s := &x.state
+		last = max(last, s.ValueStamp.At, s.DeadlineStamp.At, s.Dead.At)
+		for i := range s.Subs {
+			last = max(last, s.Subs[i].At)
+		}
+	})
+	return last
+}
+
+// eachEntry walks all shards, one lock at a time.
+func (e *Engine) eachEntry(fn func(db int, x *entry)) {
+	for _, s := range e.shards {
+		s.mu.Lock()
+		for db, t := range s.dbs {
+			if t != nil {
+				t.each(func(x *entry) { fn(db, x) })
+			}
+		}
+		s.mu.Unlock()
+	}
+}

@@ -1,0 +1,314 @@
+// Package engine owns the data of one region: shards, keys and their merge
+// state, deadlines, eviction, and the tx through which everything changes.
+//
+// Nouns: an entry is one key of one stored database; a table holds one
+// database's entries of one shard; a shard is a slice of the keyspace with
+// its own lock; a tx is a set of locked shards, one frozen time and one batch
+// under construction. Local commands come in through Tx.Run, batches from
+// siblings and from the log through Apply, states of whole keys through
+// ApplyStates; there is no other way to change data.
+//
+// The package knows nothing of RESP, command names, disks or networks. What
+// consumes ops is behind Sink, which is called at the end of a tx while its
+// locks are held.
+//
+// Locks, in this order: shard locks, ascending by number; then whatever Sink
+// takes (the node's commit lock). No lock is held over I/O.
+//
+// Invariants: an entry changes only under its shard's lock; a provisional
+// stamp never outlives its tx; every change since the last checkpoint is in
+// some shard's dirty list while rows are kept; log order is stamp order.
+package engine
+
+import (
+	"math"
+	"math/bits"
+	"sync"
+	"sync/atomic"
+
+	"github.com/zeebo/xxh3"
+
+	"geocache/clock"
+	"geocache/lru"
+	"geocache/op"
+)
+
+// Sink consumes what transactions commit. Its methods are called with shard
+// locks held and must not call back into the engine.
+type Sink interface {
+	// Commit takes a local batch of n >= 1 ops; body is its encoded ops and
+	// only valid during the call. The sink takes stamp and log position
+	// together and returns the stamp reading of op 0.
+	Commit(n int, body []byte) clock.Reading
+	// Applied takes over a received batch whose ops the engine has applied:
+	// it advances the vector and appends the batch to the log as received.
+	Applied(b op.Batch)
+	// Vector is what this region has applied; it stands still while every
+	// shard is locked.
+	Vector() clock.Vector
+}
+
+// Params are the settings that commands and background work go by. A Params
+// in use is never modified.
+type Params struct {
+	Policy       lru.Policy
+	LRU          lru.Params
+	DefaultTTLMs int64 // for keys made without a deadline, 0 is off
+	MaxTTLMs     int64 // no deadline later than this from now, 0 is off
+	// Merging is on where siblings are configured: counters keep subtotals
+	// and removals leave tombstones.
+	Merging bool
+	// Recording is on where anything consumes ops: a log or siblings.
+	Recording bool
+	// KeepRows is on where Pebble rows are kept: changed keys are queued for
+	// the checkpoint.
+	KeepRows bool
+	// EvictToDisk is on where eviction may only drop a value from memory and
+	// must leave the key (see docs/adr/0005).
+	EvictToDisk bool
+}
+
+// Options build an Engine.
+type Options struct {
+	Shards    int // a power of two; 0 means DefaultShards
+	Databases int // how many numbers SELECT accepts
+	Seed      uint64
+	Rand      *clock.Rand
+	Origin    clock.Origin
+	Sink      Sink
+	Params    Params
+}
+
+// DefaultShards is enough to keep a handful of cores apart.
+const DefaultShards = 64
+
+// Engine is the data of one region.
+type Engine struct {
+	shards    []*shard
+	shift     uint // hash >> shift is the shard
+	seed      uint64
+	databases int
+	rand      *clock.Rand
+	sink      Sink
+	params    atomic.Pointer[Params]
+	origin    atomic.Uint64
+	// reclaimMs: expired entries with a deadline below it may be reclaimed.
+	reclaimMs atomic.Int64
+	used      atomic.Int64 // bytes of entries and tables, by accounting
+	stats     stats
+	// dbMap[i] is the stored database that number i shows; it changes under
+	// all shard locks and may be read under any.
+	dbMap []int
+	// flushed are the stored databases whose rows are void since the last
+	// checkpoint, but for the dirty ones; it is guarded as dbMap is.
+	flushed map[int]bool
+
+	expire struct {
+		sync.Mutex
+		shard, db int
+		cursor    uint64
+	}
+	evict struct {
+		sync.Mutex
+		pool    lru.Pool
+		victims map[uint64]*victim
+		next    uint64
+	}
+}
+
+type stats struct {
+	expired, evicted, evictedToDisk atomic.Int64
+	hits, misses                    atomic.Int64
+	clamped, valuesLost             atomic.Int64
+}
+
+// Stats are running totals since start or ResetStats.
+type Stats struct {
+	ExpiredKeys, EvictedKeys, EvictedToDisk int64
+	KeyspaceHits, KeyspaceMisses            int64
+	ConflictsClamped                        int64
+	ConflictsValueLost                      int64
+}
+
+type shard struct {
+	mu    sync.Mutex
+	index int
+	dbs   []*table // by stored database, nil until used
+	dirty []RowKey
+	// graves are tombstones in the order of their making, forgotten once the
+	// stable vector covers them.
+	graves  []grave
+	watches map[watchKey][]*Watch
+}
+
+type grave struct {
+	db int
+	x  *entry
+}
+
+// RowKey names a row of the stored databases.
+type RowKey struct {
+	DB  int
+	Key string
+}
+
+// New builds an empty engine.
+func New(o Options) *Engine {
+	n := o.Shards
+	if n == 0 {
+		n = DefaultShards
+	}
+	if n&(n-1) != 0 {
+		panic("engine: shard count is not a power of two")
+	}
+	e := &Engine{
+		shift:     uint(64 - bits.TrailingZeros(uint(n))),
+		seed:      o.Seed,
+		databases: o.Databases,
+		rand:      o.Rand,
+		sink:      o.Sink,
+		dbMap:     make([]int, o.Databases),
+		flushed:   map[int]bool{},
+	}
+	for i := range n {
+		e.shards = append(e.shards, &shard{index: i, dbs: make([]*table, o.Databases), watches: map[watchKey][]*Watch{}})
+	}
+	for i := range e.dbMap {
+		e.dbMap[i] = i
+	}
+	e.evict.victims = map[uint64]*victim{}
+	e.reclaimMs.Store(math.MaxInt64)
+	e.origin.Store(uint64(o.Origin))
+	p := o.Params
+	e.params.Store(&p)
+	return e
+}
+
+// Databases is how many database numbers there are.
+func (e *Engine) Databases() int { return e.databases }
+
+// Params is the settings in force.
+func (e *Engine) Params() Params { return *e.params.Load() }
+
+// Configure replaces the settings. Where Merging, Recording or KeepRows
+// change, the caller holds the world (WithWorld), so that no tx sees both.
+func (e *Engine) Configure(p Params) { e.params.Store(&p) }
+
+// SetOrigin starts a new incarnation for later changes. The caller holds the
+// world.
+func (e *Engine) SetOrigin(o clock.Origin) { e.origin.Store(uint64(o)) }
+
+// Origin is the incarnation that local changes belong to.
+func (e *Engine) Origin() clock.Origin { return clock.Origin(e.origin.Load()) }
+
+// SetReclaimLimit lets expired entries with a deadline below ms be reclaimed;
+// with siblings, ms is what all their clocks have passed.
+func (e *Engine) SetReclaimLimit(ms int64) { e.reclaimMs.Store(ms) }
+
+// UsedBytes is the memory of entries, tables and merge state, by accounting.
+func (e *Engine) UsedBytes() int64 { return e.used.Load() }
+
+// Stats returns the running totals.
+func (e *Engine) Stats() Stats {
+	return Stats{
+		ExpiredKeys:        e.stats.expired.Load(),
+		EvictedKeys:        e.stats.evicted.Load(),
+		EvictedToDisk:      e.stats.evictedToDisk.Load(),
+		KeyspaceHits:       e.stats.hits.Load(),
+		KeyspaceMisses:     e.stats.misses.Load(),
+		ConflictsClamped:   e.stats.clamped.Load(),
+		ConflictsValueLost: e.stats.valuesLost.Load(),
+	}
+}
+
+// ResetStats zeroes the running totals.
+func (e *Engine) ResetStats() {
+	for _, c := range []*atomic.Int64{&e.stats.expired, &e.stats.evicted, &e.stats.evictedToDisk, &e.stats.hits, &e.stats.misses, &e.stats.clamped, &e.stats.valuesLost} {
+		c.Store(0)
+	}
+}
+
+// WithWorld runs fn while every shard is locked: nothing changes meanwhile.
+func (e *Engine) WithWorld(fn func()) {
+	for _, s := range e.shards {
+		s.mu.Lock()
+	}
+	defer func() {
+		for _, s := range e.shards {
+			s.mu.Unlock()
+		}
+	}()
+	fn()
+}
+
+// DBInfo counts one database.
+type DBInfo struct {
+	Keys, Expires int
+}
+
+// DBInfos counts the databases that hold keys, by number.
+func (e *Engine) DBInfos() map[int]DBInfo {
+	stored := make([]DBInfo, e.databases)
+	var dbMap []int
+	for _, s := range e.shards {
+		s.mu.Lock()
+		for i, t := range s.dbs {
+			if t != nil {
+				stored[i].Keys += t.live
+				stored[i].Expires += t.ttls
+			}
+		}
+		dbMap = append(dbMap[:0], e.dbMap...)
+		s.mu.Unlock()
+	}
+	m := map[int]DBInfo{}
+	for i, db := range dbMap {
+		if stored[db].Keys > 0 {
+			m[i] = stored[db]
+		}
+	}
+	return m
+}
+
+// DBMap is the map from database numbers to stored databases.
+func (e *Engine) DBMap() []int {
+	s := e.shards[0]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]int(nil), e.dbMap...)
+}
+
+// SetDBMap restores the map before the engine is in use.
+func (e *Engine) SetDBMap(m []int) {
+	if len(m) == e.databases {
+		copy(e.dbMap, m)
+	}
+}
+
+func (e *Engine) hash(key []byte) uint64 { return xxh3.HashSeed(key, e.seed) }
+
+func (e *Engine) shardOf(hash uint64) *shard {
+	if len(e.shards) == 1 {
+		return e.shards[0]
+	}
+	return e.shards[hash>>e.shift]
+}
+
+// table is the shard's table of a stored database, made on first use.
+func (e *Engine) table(s *shard, db int) *table {
+	t := s.dbs[db]
+	if t == nil {
+		t = newTable()
+		s.dbs[db] = t
+	}
+	return t
+}
+
+// account brings counters and used memory into line with x and queues its row.
+func (e *Engine) account(s *shard, t *table, db int, x *entry, p *Params) {
+	e.used.Add(t.account(x))
+	if p.KeepRows && x.flags&dirty == 0 {
+		x.flags |= dirty
+		s.dirty = append(s.dirty, RowKey{db, x.key})
+	}
+}

@@ -1,0 +1,238 @@
+package engine
+
+import (
+	"geocache/clock"
+	"geocache/op"
+)
+
+// Type is the type of a key as TYPE answers it.
+type Type string
+
+// String is the only type so far.
+const String Type = "string"
+
+// Info describes a live key.
+type Info struct {
+	Type       Type
+	Encoding   string // as OBJECT ENCODING answers
+	DeadlineMs int64  // 0 for none
+	Bytes      int64  // memory, by accounting
+	IdleMs     int64
+	Freq       uint8
+}
+
+// Exists reports whether k is there, and touches it (EXISTS, TOUCH).
+func (t *Tx) Exists(k Key) bool {
+	x := t.lookup(k)
+	if x == nil {
+		t.e.stats.misses.Add(1)
+		return false
+	}
+	t.e.stats.hits.Add(1)
+	t.touchRead(x)
+	return true
+}
+
+// Info describes k without touching it; ok is false for a missing key.
+func (t *Tx) Info(k Key) (Info, bool) {
+	x := t.lookup(k)
+	if x == nil {
+		return Info{}, false
+	}
+	return Info{
+		Type:       String,
+		Encoding:   t.encoding(x),
+		DeadlineMs: deadlineOf(&x.state),
+		Bytes:      x.size(),
+		IdleMs:     x.word.IdleMs(t.now),
+		Freq:       x.word.Freq(t.now, t.p.LRU),
+	}, true
+}
+
+// embstrLimit is the length up to which Redis embeds a string in its object.
+const embstrLimit = 44
+
+func (t *Tx) encoding(x *entry) string {
+	if x.flags&onDisk != 0 {
+		return "raw"
+	}
+	v := t.text(x)
+	switch _, isInt := parseInt(v); {
+	case x.flags&rawEncoding != 0:
+		return "raw"
+	case isInt:
+		return "int"
+	case len(v) <= embstrLimit:
+		return "embstr"
+	}
+	return "raw"
+}
+
+// Deadline is the deadline of k in milliseconds since the epoch, 0 for none;
+// ok is false for a missing key. It does not touch k.
+func (t *Tx) Deadline(k Key) (ms int64, ok bool) {
+	x := t.lookup(k)
+	if x == nil {
+		return 0, false
+	}
+	return deadlineOf(&x.state), true
+}
+
+// SetDeadline sets the deadline of an existing key, 0 for none, and reports
+// whether the key was there.
+func (t *Tx) SetDeadline(k Key, ms int64) bool {
+	if t.lookup(k) == nil {
+		return false
+	}
+	u := t.editBlind(k)
+	t.writeDeadline(u, ms)
+	t.done(k, u)
+	return true
+}
+
+func (t *Tx) writeDeadline(u *undo, ms int64) {
+	st := t.emit(func(b *op.Builder) clock.Stamp { return b.Deadline(u.db, []byte(u.x.key), ms) })
+	u.x.state.DeadlineStamp, u.x.state.DeadlineMs = st, ms
+}
+
+// Delete removes k and reports whether it was there.
+func (t *Tx) Delete(k Key) bool {
+	if t.lookup(k) == nil {
+		return false
+	}
+	u := t.editBlind(k)
+	t.delete(u)
+	t.done(k, u)
+	return true
+}
+
+func (t *Tx) delete(u *undo) {
+	if t.p.Merging {
+		t.removeState(u, floorsOf(&u.x.state))
+		return
+	}
+	t.emit(func(b *op.Builder) clock.Stamp { return b.Remove(u.db, []byte(u.x.key), nil) })
+	u.x.state = op.KeyState{}
+	u.x.flags &^= rawEncoding | hasRow | onDisk
+}
+
+// Copy makes dst what src is, deadline included, and reports whether src was
+// there. What was under dst is gone.
+func (t *Tx) Copy(src, dst Key) bool {
+	x := t.value(src)
+	if x == nil {
+		return false
+	}
+	val := append([]byte(nil), t.text(x)...)
+	t.setOwned(dst, val, copied(deadlineOf(&x.state)), x.flags&rawEncoding)
+	return true
+}
+
+// Token is the CAS token of k as a stamp; ok is false for a missing key. A
+// stamp that this very tx wrote is provisional: see PendingToken.
+func (t *Tx) Token(k Key) (s clock.Stamp, ok bool) {
+	x := t.value(k)
+	if x == nil {
+		return clock.Stamp{}, false
+	}
+	return tokenOf(&x.state), true
+}
+
+// PendingToken calls fn under the locks, once the batch is stamped, with the
+// token that k has then.
+func (t *Tx) PendingToken(k Key, fn func(clock.Stamp)) {
+	name := append([]byte(nil), k.Name...)
+	t.OnCommit(func() {
+		if x := t.lookup(Key{k.DB, name}); x != nil {
+			fn(tokenOf(&x.state))
+		}
+	})
+}
+
+// FlushDB empties a database number. The scope must be the world.
+func (t *Tx) FlushDB(db int) {
+	stored := t.stored(db)
+	t.e.touchFlushed(t, db, stored)
+	if t.p.Merging {
+		t.flushMerging(db, stored)
+		return
+	}
+	if !t.dbUsed(stored) {
+		return
+	}
+	t.emit(func(b *op.Builder) clock.Stamp { return b.Flush(stored, t.e.sink.Vector()) })
+	for _, s := range t.e.shards {
+		if old := s.dbs[stored]; old != nil {
+			t.dropTable(s, stored, old)
+		}
+	}
+}
+
+func (t *Tx) dbUsed(stored int) bool {
+	for _, s := range t.e.shards {
+		if tb := s.dbs[stored]; tb != nil && tb.entries > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+func (t *Tx) dropTable(s *shard, stored int, old *table) {
+	t.tables = append(t.tables, tableUndo{s, stored, old})
+	s.dbs[stored] = nil
+	t.e.used.Add(-old.cost)
+	if t.p.KeepRows {
+		t.e.flushed[stored] = true
+	}
+}
+
+// flushMerging leaves a tombstone for every key: an unseen older SET may still
+// be on its way.
+func (t *Tx) flushMerging(db, stored int) {
+	t.emit(func(b *op.Builder) clock.Stamp { return b.Flush(stored, t.e.sink.Vector()) })
+	for _, s := range t.e.shards {
+		tb := s.dbs[stored]
+		if tb == nil {
+			continue
+		}
+		var live []*entry
+		tb.each(func(x *entry) {
+			if exists(&x.state) {
+				live = append(live, x)
+			}
+		})
+		for _, x := range live {
+			t.undo = append(t.undo, undo{s: s, t: tb, db: stored, x: x, was: *x})
+			if fs := floorsOf(&x.state); len(fs) > 0 {
+				seen := x.state.ValueStamp
+				t.emit(func(b *op.Builder) clock.Stamp { return b.RemoveSeen(stored, []byte(x.key), seen, fs) })
+				join(&x.state, &op.KeyState{Dead: seen, Floors: fs})
+			}
+			flushState(&x.state)
+			x.flags &^= rawEncoding | hasRow | onDisk
+			t.e.account(s, tb, stored, x, t.p)
+		}
+	}
+}
+
+// SwapDB exchanges two database numbers. The scope must be the world, and no
+// sibling may be configured.
+func (t *Tx) SwapDB(a, b int) {
+	if a == b {
+		return
+	}
+	if t.dbMapWas == nil {
+		t.dbMapWas = append([]int(nil), t.e.dbMap...)
+	}
+	t.e.touchSwapped(t, a, b)
+	m := t.e.dbMap
+	m[a], m[b] = m[b], m[a]
+	t.emit(func(bl *op.Builder) clock.Stamp { return bl.SwapDB(m) })
+}
+
+// tableUndo remembers a table that FLUSHDB took out.
+type tableUndo struct {
+	s      *shard
+	stored int
+	t      *table
+}

@@ -1,0 +1,305 @@
+package engine
+
+import (
+	"slices"
+
+	"geocache/clock"
+	"geocache/op"
+)
+
+// This file is the one place where concurrent changes to a key meet. A key's
+// state is a join semilattice: value and deadline cells ordered by stamp, a
+// removal mark that only rises, and per (lineage, origin) counter runs and
+// floors of which the later replaces the earlier. Every function here is
+// therefore commutative, associative and idempotent, which merge_test.go
+// enumerates.
+
+// baseAlive reports whether the newest SET outlived every removal.
+func baseAlive(s *op.KeyState) bool {
+	return !s.ValueStamp.IsZero() && s.Dead.Less(s.ValueStamp)
+}
+
+// relevant reports whether a run of this lineage counts for the visible value:
+// on a living base the runs that had seen it, on none what survives on
+// nothing.
+func relevant(s *op.KeyState, lineage clock.Stamp) bool {
+	if baseAlive(s) {
+		return lineage == s.ValueStamp
+	}
+	return lineage.IsZero() || lineage == s.ValueStamp
+}
+
+// remainder is what of run c its floors leave; none says that nothing is left.
+func remainder(s *op.KeyState, c *op.Sub) (n op.Num, none bool) {
+	for i := range s.Floors {
+		f := &s.Floors[i]
+		if f.Origin != c.Origin || f.Lineage != c.Lineage {
+			continue
+		}
+		if f.At >= c.At {
+			return op.Num{}, true
+		}
+		if f.At >= c.Born {
+			return c.Total.Sub(f.Total), false
+		}
+	}
+	return c.Total, false
+}
+
+// exists reports whether the key has visible content, deadlines aside.
+func exists(s *op.KeyState) bool {
+	if baseAlive(s) {
+		return true
+	}
+	for i := range s.Subs {
+		if c := &s.Subs[i]; relevant(s, c.Lineage) {
+			if _, none := remainder(s, c); !none {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// deadlineOf is the deadline in force in milliseconds, 0 for none.
+func deadlineOf(s *op.KeyState) int64 {
+	if s.Dead.Less(s.DeadlineStamp) {
+		return s.DeadlineMs
+	}
+	return 0
+}
+
+// counted reports whether a run adds to the visible value.
+func counted(s *op.KeyState) bool {
+	for i := range s.Subs {
+		if c := &s.Subs[i]; relevant(s, c.Lineage) {
+			if _, none := remainder(s, c); !none {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// visibleString is the string that clients read: the value cell, or the sum of
+// base and runs. clamped says that the sum left 64 bits. The result must not
+// be modified.
+func visibleString(s *op.KeyState) (val []byte, clamped bool) {
+	if !counted(s) {
+		return s.Value, false
+	}
+	sum := op.Num{}
+	if baseAlive(s) {
+		if v, ok := parseInt(s.Value); ok {
+			sum = op.Int(v)
+		} else if f, ok := parseFloat(s.Value); ok {
+			sum = op.Float(f)
+		}
+	}
+	for i := range s.Subs {
+		if c := &s.Subs[i]; relevant(s, c.Lineage) {
+			if n, none := remainder(s, c); !none {
+				sum = sum.Add(n)
+			}
+		}
+	}
+	if sum.IsFloat() {
+		return FormatFloat(sum.BigFloat()), false
+	}
+	v, clamped := sum.Clamp()
+	return appendInt(nil, v), clamped
+}
+
+// applyOp joins one op's change of a key into s and reports whether anything
+// changed. Flush needs the batch's vector: applyFlush.
+func applyOp(s *op.KeyState, o *op.Op) bool {
+	switch o.Kind {
+	case op.Set:
+		d := op.KeyState{ValueStamp: o.Stamp, Value: o.Value}
+		if !o.KeepDeadline {
+			d.DeadlineStamp, d.DeadlineMs = o.Stamp, o.DeadlineMs
+		}
+		return join(s, &d)
+	case op.Deadline:
+		return join(s, &op.KeyState{DeadlineStamp: o.Stamp, DeadlineMs: o.DeadlineMs})
+	case op.Remove:
+		return join(s, &op.KeyState{Dead: o.Upto, Floors: o.Floors})
+	case op.Count:
+		return join(s, &op.KeyState{Subs: []op.Sub{o.Sub}})
+	}
+	return false
+}
+
+// applyFlush removes from s what v covers.
+func applyFlush(s *op.KeyState, v clock.Vector) bool {
+	if !baseAlive(s) || !v.Covers(s.ValueStamp) {
+		return false
+	}
+	s.Dead = s.ValueStamp
+	if v.Covers(s.DeadlineStamp) {
+		// The mark may not rise to the deadline's stamp: it would kill an
+		// unseen SET in between.
+		s.DeadlineMs = 0
+	}
+	normalize(s)
+	return true
+}
+
+// flushState is applyFlush in the region where FLUSH ran: everything here has
+// been seen.
+func flushState(s *op.KeyState) {
+	if baseAlive(s) {
+		s.Dead = s.ValueStamp
+	}
+	s.DeadlineMs = 0
+	normalize(s)
+}
+
+// join merges t into s and reports whether s changed. Slices of t may be kept
+// by s: they must not be modified afterwards.
+func join(s, t *op.KeyState) bool {
+	changed := false
+	if s.ValueStamp.Less(t.ValueStamp) {
+		s.ValueStamp, s.Value = t.ValueStamp, t.Value
+		changed = true
+	}
+	switch {
+	case s.DeadlineStamp.Less(t.DeadlineStamp):
+		s.DeadlineStamp, s.DeadlineMs = t.DeadlineStamp, t.DeadlineMs
+		changed = true
+	case s.DeadlineStamp == t.DeadlineStamp && t.DeadlineMs == 0 && s.DeadlineMs != 0:
+		s.DeadlineMs = 0 // a FLUSH took it away
+		changed = true
+	}
+	if s.Dead.Less(t.Dead) {
+		s.Dead = t.Dead
+		changed = true
+	}
+	for i := range t.Subs {
+		c := &t.Subs[i]
+		if !c.Lineage.IsZero() && c.Lineage.Less(s.ValueStamp) {
+			continue // of an older value: goes with it
+		}
+		at, found := slices.BinarySearchFunc(s.Subs, *c, op.CompareSubs)
+		switch {
+		case !found:
+			s.Subs = slices.Insert(slices.Clip(s.Subs), at, *c)
+			changed = true
+		case s.Subs[at].At < c.At:
+			s.Subs = slices.Clone(s.Subs) // an undo may hold the old slice
+			s.Subs[at] = *c
+			changed = true
+		}
+	}
+	for i := range t.Floors {
+		f := &t.Floors[i]
+		if !f.Lineage.IsZero() && f.Lineage.Less(s.ValueStamp) {
+			continue
+		}
+		at, found := slices.BinarySearchFunc(s.Floors, *f, op.CompareFloors)
+		switch {
+		case !found:
+			s.Floors = slices.Insert(slices.Clip(s.Floors), at, *f)
+			changed = true
+		case s.Floors[at].At < f.At:
+			s.Floors = slices.Clone(s.Floors)
+			s.Floors[at] = *f
+			changed = true
+		}
+	}
+	if changed {
+		normalize(s)
+	}
+	return changed
+}
+
+// normalize drops what can no longer matter: runs and floors of older values,
+// and the bytes of a removed value.
+func normalize(s *op.KeyState) {
+	older := func(l clock.Stamp) bool { return !l.IsZero() && l.Less(s.ValueStamp) }
+	if slices.ContainsFunc(s.Subs, func(c op.Sub) bool { return older(c.Lineage) }) {
+		s.Subs = slices.DeleteFunc(slices.Clone(s.Subs), func(c op.Sub) bool { return older(c.Lineage) })
+	}
+	if slices.ContainsFunc(s.Floors, func(f op.Floor) bool { return older(f.Lineage) }) {
+		s.Floors = slices.DeleteFunc(slices.Clone(s.Floors), func(f op.Floor) bool { return older(f.Lineage) })
+	}
+	if !baseAlive(s) {
+		s.Value = nil
+	}
+}
+
+// floorsOf names, for a removal, every run of s that still counts for
+// something, hidden ones included.
+func floorsOf(s *op.KeyState) []op.Floor {
+	var fs []op.Floor
+	for i := range s.Subs {
+		c := &s.Subs[i]
+		if _, none := remainder(s, c); !none {
+			fs = append(fs, op.Floor{Lineage: c.Lineage, Origin: c.Origin, At: c.At, Total: c.Total})
+		}
+	}
+	return fs
+}
+
+// forget drops from s the removal knowledge that stable covers: every member
+// has it, and nothing older can still arrive. It reports whether nothing is
+// left, so that the key can go altogether.
+func forget(s *op.KeyState, stable clock.Vector) (empty bool) {
+	if !s.Dead.IsZero() && stable.Covers(s.Dead) {
+		if !baseAlive(s) && stable.Covers(s.ValueStamp) && !counted(s) {
+			s.ValueStamp = clock.Stamp{}
+		}
+		if !s.Dead.Less(s.DeadlineStamp) {
+			s.DeadlineStamp, s.DeadlineMs = clock.Stamp{}, 0
+		}
+		if s.ValueStamp.IsZero() || baseAlive(s) {
+			s.Dead = clock.Stamp{}
+		}
+	}
+	gone := func(f *op.Floor) bool { return stable.Covers(clock.Stamp{At: f.At, Origin: f.Origin}) }
+	if len(s.Floors) > 0 {
+		var subs []op.Sub
+		for i := range s.Subs {
+			c := s.Subs[i]
+			_, none := remainder(s, &c)
+			if none && stable.Covers(clock.Stamp{At: c.At, Origin: c.Origin}) {
+				continue
+			}
+			subs = append(subs, c)
+		}
+		var floors []op.Floor
+		for i := range s.Floors {
+			f := &s.Floors[i]
+			bites := slices.ContainsFunc(subs, func(c op.Sub) bool {
+				return c.Origin == f.Origin && c.Lineage == f.Lineage && f.At >= c.Born
+			})
+			if bites || !gone(f) {
+				floors = append(floors, *f)
+			}
+		}
+		s.Subs, s.Floors = subs, floors
+	}
+	return s.ValueStamp.IsZero() && s.Dead.IsZero() && len(s.Subs) == 0 && len(s.Floors) == 0
+}
+
+// tokenOf is the CAS token of a visible state: the stamp of a plain value, for
+// a counter a digest of the stamps of base and runs.
+func tokenOf(s *op.KeyState) clock.Stamp {
+	if !counted(s) {
+		return s.ValueStamp
+	}
+	h := newStampDigest()
+	if baseAlive(s) {
+		h.add(s.ValueStamp)
+	}
+	for i := range s.Subs {
+		c := &s.Subs[i]
+		if !relevant(s, c.Lineage) {
+			continue
+		}
+		if _, none := remainder(s, c); !none {
+			h.add(clock.Stamp{At: c.At, Origin: c.Origin})
+		}
+	}
+	return h.sum()
+}

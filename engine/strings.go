@@ -1,0 +1,276 @@
+package engine
+
+import (
+	"errors"
+	"math"
+	"math/big"
+	"slices"
+
+	"geocache/clock"
+	"geocache/op"
+)
+
+// Errors of string commands; the caller words them for clients.
+var (
+	ErrWrongType  = errors.New("engine: key holds another type")
+	ErrNotInteger = errors.New("engine: value is not an integer")
+	ErrNotFloat   = errors.New("engine: value is not a float")
+	ErrOverflow   = errors.New("engine: increment would overflow")
+	ErrNaN        = errors.New("engine: increment would produce NaN or Infinity")
+)
+
+// Expiry says what a write does to the deadline.
+type Expiry struct {
+	kind expiryKind
+	ms   int64
+}
+
+type expiryKind uint8
+
+const (
+	expiryNone expiryKind = iota
+	expiryKeep
+	expiryAt
+	expiryInherit
+)
+
+// NoDeadline leaves the key without a deadline, or with default-ttl's.
+func NoDeadline() Expiry { return Expiry{} }
+
+// KeepDeadline leaves the deadline cell alone (KEEPTTL).
+func KeepDeadline() Expiry { return Expiry{kind: expiryKeep} }
+
+// DeadlineAt sets the deadline in milliseconds since the epoch.
+func DeadlineAt(ms int64) Expiry { return Expiry{kind: expiryAt, ms: ms} }
+
+// modify keeps an existing key's deadline; a key made anew gets default-ttl's.
+var modify = Expiry{kind: expiryInherit}
+
+// copied carries over the deadline of another key, which may be none.
+func copied(ms int64) Expiry {
+	if ms == 0 {
+		return Expiry{kind: expiryAt, ms: 0}
+	}
+	return DeadlineAt(ms)
+}
+
+// GetString is the string under k; ok is false for a missing key.
+func (t *Tx) GetString(k Key) (val []byte, ok bool, err error) {
+	x := t.value(k)
+	if x == nil {
+		t.e.stats.misses.Add(1)
+		return nil, false, nil
+	}
+	t.e.stats.hits.Add(1)
+	t.touchRead(x)
+	return t.text(x), true, nil
+}
+
+// text is the visible string of x.
+func (t *Tx) text(x *entry) []byte {
+	v, clamped := visibleString(&x.state)
+	if clamped {
+		t.e.stats.clamped.Add(1)
+	}
+	return v
+}
+
+func (t *Tx) touchRead(x *entry) {
+	if !t.NoTouch {
+		x.word = t.p.Policy.OnRead(x.word, t.now, uint32(x.hash>>16)^uint32(t.now)*0x9e3779b1, t.p.LRU)
+	}
+}
+
+func (t *Tx) touchWrite(x *entry) {
+	if !t.NoTouch {
+		x.word = t.p.Policy.OnWrite(x.word, t.now, uint32(x.hash>>16)^uint32(t.now)*0x9e3779b1, t.p.LRU)
+	}
+}
+
+// SetString makes val, which is copied, the value of k whatever was there. It
+// returns the stamp of the value, which is provisional until commit.
+func (t *Tx) SetString(k Key, val []byte, exp Expiry) clock.Stamp {
+	return t.setOwned(k, append(make([]byte, 0, len(val)), val...), exp, 0)
+}
+
+// setOwned is SetString for bytes that the entry may keep.
+func (t *Tx) setOwned(k Key, val []byte, exp Expiry, flags entryFlags) clock.Stamp {
+	u := t.editBlind(k)
+	s := &u.x.state
+	live := exists(s) && !t.expired(s)
+	keep := (exp.kind == expiryKeep || exp.kind == expiryInherit) && live
+	deadline := exp.ms
+	if t.p.DefaultTTLMs > 0 && (exp.kind == expiryNone || exp.kind == expiryInherit && !live) {
+		deadline = t.now + t.p.DefaultTTLMs
+	}
+	if t.p.Merging {
+		if fs := floorsOf(s); len(fs) > 0 {
+			t.removeState(u, fs)
+		}
+	} else {
+		s.Subs, s.Floors = nil, nil
+	}
+	st := t.emit(func(b *op.Builder) clock.Stamp {
+		if keep {
+			return b.SetValue(u.db, k.Name, val)
+		}
+		return b.Set(u.db, k.Name, val, deadline)
+	})
+	s.ValueStamp, s.Value = st, val
+	if !keep {
+		s.DeadlineStamp, s.DeadlineMs = st, deadline
+	}
+	normalize(s)
+	u.x.flags = u.x.flags&^(rawEncoding|hasRow|onDisk) | flags
+	t.touchWrite(u.x)
+	t.done(k, u)
+	return st
+}
+
+// editBlind is edit for writes that do not look at the old value, so that it
+// may stay on disk.
+func (t *Tx) editBlind(k Key) *undo {
+	s, tb, h := t.locate(k)
+	if x := tb.find(h, k.Name); x != nil && x.flags&onDisk != 0 {
+		t.undo = append(t.undo, undo{s: s, t: tb, db: t.stored(k.DB), x: x, was: *x})
+		return &t.undo[len(t.undo)-1]
+	}
+	return t.edit(k)
+}
+
+func (t *Tx) expired(s *op.KeyState) bool {
+	d := deadlineOf(s)
+	return d != 0 && d <= t.now
+}
+
+// removeState emits a Remove that names floors and applies it to u's entry.
+func (t *Tx) removeState(u *undo, floors []op.Floor) {
+	st := t.emit(func(b *op.Builder) clock.Stamp { return b.Remove(u.db, []byte(u.x.key), floors) })
+	join(&u.x.state, &op.KeyState{Dead: st, Floors: floors})
+	u.x.flags &^= rawEncoding | hasRow | onDisk
+}
+
+// Append adds val to the end of the string and returns the new length.
+func (t *Tx) Append(k Key, val []byte) (int, error) {
+	x := t.value(k)
+	var old []byte
+	if x != nil {
+		old = t.text(x)
+	}
+	// Spare capacity behind old is this entry's alone: see entry.
+	v := append(old, val...)
+	flags := rawEncoding
+	if x == nil {
+		flags = 0
+	}
+	t.setOwned(k, v, modify, flags)
+	return len(v), nil
+}
+
+// SetRange overwrites the string from offset on, zero-padding a shorter one,
+// and returns the new length. An empty val on a missing key makes nothing.
+func (t *Tx) SetRange(k Key, offset int, val []byte) (int, error) {
+	x := t.value(k)
+	var old []byte
+	if x != nil {
+		old = t.text(x)
+	}
+	if len(val) == 0 {
+		return len(old), nil
+	}
+	v := make([]byte, max(len(old), offset+len(val)))
+	copy(v, old)
+	copy(v[offset:], val)
+	t.setOwned(k, v, modify, rawEncoding)
+	return len(v), nil
+}
+
+// Incr adds delta to the integer under k and returns the sum. A missing key
+// counts as 0.
+func (t *Tx) Incr(k Key, delta int64) (int64, error) {
+	x := t.value(k)
+	cur := int64(0)
+	if x != nil {
+		v, ok := parseInt(t.text(x))
+		if !ok {
+			return 0, ErrNotInteger
+		}
+		cur = v
+	}
+	sum := cur + delta
+	if (delta > 0 && sum < cur) || (delta < 0 && sum > cur) {
+		return 0, ErrOverflow
+	}
+	if t.p.Merging {
+		t.count(k, op.Int(delta))
+	} else {
+		t.setOwned(k, appendInt(make([]byte, 0, 8), sum), modify, 0)
+	}
+	return sum, nil
+}
+
+// IncrFloat adds delta, the text of a number, to the number under k and
+// returns the text of the sum.
+func (t *Tx) IncrFloat(k Key, delta []byte) ([]byte, error) {
+	d, ok := parseFloat(delta)
+	if !ok {
+		return nil, ErrNotFloat
+	}
+	x := t.value(k)
+	cur := new(big.Float).SetPrec(op.FloatPrec)
+	if x != nil {
+		if cur, ok = parseFloat(t.text(x)); !ok {
+			return nil, ErrNotFloat
+		}
+	}
+	sum := new(big.Float).SetPrec(op.FloatPrec).Add(cur, d)
+	if sum.MantExp(nil) > maxFloatExp {
+		return nil, ErrNaN
+	}
+	if t.p.Merging {
+		t.count(k, op.Float(d))
+		return t.text(t.value(k)), nil
+	}
+	text := FormatFloat(sum)
+	t.setOwned(k, text, modify, 0)
+	return text, nil
+}
+
+// count adds delta to this region's run on the visible base of k.
+func (t *Tx) count(k Key, delta op.Num) {
+	u := t.edit(k)
+	s := &u.x.state
+	fresh := !exists(s)
+	if !fresh && t.expired(s) {
+		t.removeState(u, floorsOf(s))
+		fresh = true
+	}
+	run := op.Sub{Origin: t.e.Origin(), Total: delta}
+	if baseAlive(s) {
+		run.Lineage = s.ValueStamp
+	}
+	at, found := slices.BinarySearchFunc(s.Subs, run, op.CompareSubs)
+	born := clock.Stamp{}
+	if found {
+		if _, none := remainder(s, &s.Subs[at]); !none {
+			run.Born = s.Subs[at].Born
+			run.Total = s.Subs[at].Total.Add(delta)
+			born = clock.Stamp{At: run.Born, Origin: run.Origin}
+		}
+	}
+	st := t.emit(func(b *op.Builder) clock.Stamp { return b.Count(u.db, k.Name, run.Lineage, born, run.Total) })
+	run.At = st.At
+	if born.IsZero() {
+		run.Born = st.At
+	}
+	join(s, &op.KeyState{Subs: []op.Sub{run}})
+	if fresh && t.p.DefaultTTLMs > 0 {
+		t.writeDeadline(u, t.now+t.p.DefaultTTLMs)
+	}
+	t.touchWrite(u.x)
+	t.done(k, u)
+}
+
+// MaxStringLen bounds what Append and SetRange may build; the caller checks
+// it against proto-max-bulk-len first.
+const MaxStringLen = math.MaxInt32

@@ -1,0 +1,325 @@
+package engine
+
+import (
+	"slices"
+
+	"geocache/clock"
+	"geocache/op"
+)
+
+// Key names a key: a database number as SELECT knows it, and the name. The
+// name is not kept.
+type Key struct {
+	DB   int
+	Name []byte
+}
+
+// Scope says which keys a tx will touch.
+type Scope struct {
+	Keys []Key
+	// World locks every shard: for commands that touch data without naming
+	// keys, and need it to stand still.
+	World bool
+	// Walk locks nothing at first: for commands that only read, shard by
+	// shard (SCAN, KEYS, DBSIZE).
+	Walk bool
+}
+
+// Tx is the only door to data. It belongs to one session and is used again and
+// again; between Run calls it holds nothing. It is not safe for concurrent
+// use.
+//
+// Byte slices that methods return are valid until Run's function returns, and
+// must not be modified.
+type Tx struct {
+	e   *Engine
+	p   *Params
+	now int64
+	// NoTouch leaves recency alone (CLIENT NO-TOUCH, OBJECT).
+	NoTouch bool
+
+	locked []int // shard numbers, ascending
+	world  bool
+	walk   bool
+	ops    op.Builder
+	undo   []undo
+	tables []tableUndo
+	// dbMapWas is the database map before the first SwapDB of this tx.
+	dbMapWas []int
+	hooks    []func()
+	changed  []Key2
+}
+
+// Key2 is a changed key by database number, for watchers.
+type Key2 struct {
+	DB  int
+	Key string
+}
+
+// undo remembers an entry as it was before the tx changed it.
+type undo struct {
+	s   *shard
+	t   *table
+	db  int // stored
+	x   *entry
+	was entry
+}
+
+// NeedRow ends a run that met values which lie on disk: the caller fetches
+// the rows without locks, hands them to RestoreRow and runs again.
+type NeedRow struct{ Rows []RowKey }
+
+func (n *NeedRow) Error() string { return "engine: value lies on disk" }
+
+// NewTx makes a tx of e.
+func (e *Engine) NewTx() *Tx { return &Tx{e: e} }
+
+// Run locks what sc names, runs fn with the time frozen at nowMs, commits its
+// changes as one batch, and unlocks. The only error is *NeedRow: then nothing
+// has changed and fn will be called anew by the next Run. fn must not block.
+func (t *Tx) Run(sc Scope, nowMs int64, fn func(*Tx)) (err error) {
+	t.acquire(sc)
+	t.now = nowMs
+	t.p = t.e.params.Load()
+	t.ops.Reset()
+	t.ops.Origin = t.e.Origin()
+	defer func() {
+		if r := recover(); r != nil {
+			need, ok := r.(*NeedRow)
+			t.rollback()
+			t.finish()
+			if !ok {
+				panic(r)
+			}
+			err = need
+			return
+		}
+		t.finish()
+	}()
+	fn(t)
+	t.commit()
+	return nil
+}
+
+func (t *Tx) acquire(sc Scope) {
+	t.locked = t.locked[:0]
+	t.world, t.walk = sc.World, sc.Walk && !sc.World
+	switch {
+	case t.world:
+		for i, s := range t.e.shards {
+			s.mu.Lock()
+			t.locked = append(t.locked, i)
+		}
+	case t.walk:
+	case len(sc.Keys) == 1:
+		s := t.e.shardOf(t.e.hash(sc.Keys[0].Name))
+		s.mu.Lock()
+		t.locked = append(t.locked, s.index)
+	default:
+		for _, k := range sc.Keys {
+			t.locked = append(t.locked, t.e.shardOf(t.e.hash(k.Name)).index)
+		}
+		slices.Sort(t.locked)
+		t.locked = slices.Compact(t.locked)
+		for _, i := range t.locked {
+			t.e.shards[i].mu.Lock()
+		}
+	}
+}
+
+// finish lets go of everything.
+func (t *Tx) finish() {
+	clear(t.undo)
+	t.undo = t.undo[:0]
+	clear(t.tables)
+	t.tables, t.dbMapWas = t.tables[:0], nil
+	t.hooks = t.hooks[:0]
+	t.changed = t.changed[:0]
+	for _, i := range t.locked {
+		t.e.shards[i].mu.Unlock()
+	}
+	t.locked = t.locked[:0]
+	t.p = nil
+}
+
+// commit stamps the batch, resolves the provisional stamps it left in memory
+// and marks watchers.
+func (t *Tx) commit() {
+	if len(t.undo) == 0 && t.ops.Len() == 0 && len(t.hooks) == 0 {
+		return
+	}
+	t.capDeadlines()
+	if n := t.ops.Len(); n > 0 {
+		first := t.e.sink.Commit(n, t.ops.Body())
+		for i := range t.undo {
+			resolve(&t.undo[i].x.state, first)
+		}
+	}
+	for _, h := range t.hooks {
+		h()
+	}
+	for i := range t.undo {
+		t.bury(&t.undo[i])
+	}
+	for _, k := range t.changed {
+		t.e.touchWatched(k.DB, k.Key)
+	}
+}
+
+// resolve replaces the provisional readings in s.
+func resolve(s *op.KeyState, first clock.Reading) {
+	s.ValueStamp.At = op.Resolve(s.ValueStamp.At, first)
+	s.DeadlineStamp.At = op.Resolve(s.DeadlineStamp.At, first)
+	s.Dead.At = op.Resolve(s.Dead.At, first)
+	for i := range s.Subs {
+		c := &s.Subs[i]
+		c.Lineage.At = op.Resolve(c.Lineage.At, first)
+		c.Born = op.Resolve(c.Born, first)
+		c.At = op.Resolve(c.At, first)
+	}
+	for i := range s.Floors {
+		f := &s.Floors[i]
+		f.Lineage.At = op.Resolve(f.Lineage.At, first)
+		f.At = op.Resolve(f.At, first)
+	}
+}
+
+// rollback puts every changed entry back as it was.
+func (t *Tx) rollback() {
+	for i := len(t.undo) - 1; i >= 0; i-- {
+		u := &t.undo[i]
+		switch {
+		case u.was.flags&inTable == 0 && u.x.flags&inTable != 0:
+			u.t.remove(u.x)
+		case u.was.flags&inTable != 0 && u.x.flags&inTable == 0:
+			u.t.insert(u.x)
+		}
+		u.x.state, u.x.word = u.was.state, u.was.word
+		const contents = rawEncoding | onDisk
+		u.x.flags = u.x.flags&^contents | u.was.flags&contents
+		t.e.used.Add(u.t.account(u.x))
+	}
+	for i := len(t.tables) - 1; i >= 0; i-- {
+		u := t.tables[i]
+		u.s.dbs[u.stored] = u.t
+		t.e.used.Add(u.t.cost)
+	}
+	if t.dbMapWas != nil {
+		copy(t.e.dbMap, t.dbMapWas)
+	}
+	t.ops.Reset()
+}
+
+// OnCommit registers fn to be called under the locks once the batch has its
+// stamps; replies that show a stamp are completed there.
+func (t *Tx) OnCommit(fn func()) { t.hooks = append(t.hooks, fn) }
+
+// NowMs is the time of the command.
+func (t *Tx) NowMs() int64 { return t.now }
+
+// SetNow reads the time anew, between the commands of one EXEC.
+func (t *Tx) SetNow(ms int64) { t.now = ms }
+
+// stored is the stored database behind a database number.
+func (t *Tx) stored(db int) int { return t.e.dbMap[db] }
+
+// locate is the place of a key: its shard must be locked.
+func (t *Tx) locate(k Key) (*shard, *table, uint64) {
+	h := t.e.hash(k.Name)
+	s := t.e.shardOf(h)
+	if !t.world {
+		if _, ok := slices.BinarySearch(t.locked, s.index); !ok {
+			panic("engine: tx touches a key that its scope does not name: " + string(k.Name))
+		}
+	}
+	return s, t.e.table(s, t.stored(k.DB)), h
+}
+
+// lookup is the live entry of k, or nil. An expired one is reclaimed where
+// that is allowed.
+func (t *Tx) lookup(k Key) *entry {
+	s, tb, h := t.locate(k)
+	x := tb.find(h, k.Name)
+	if x == nil || x.flags&countedLive == 0 {
+		return nil
+	}
+	if d := deadlineOf(&x.state); d != 0 && d <= t.now {
+		if len(t.undo) == 0 {
+			t.e.reclaim(s, tb, t.stored(k.DB), x, t.now)
+		}
+		return nil
+	}
+	return x
+}
+
+// value is lookup for those who need the content: it ends the run if that
+// lies on disk.
+func (t *Tx) value(k Key) *entry {
+	x := t.lookup(k)
+	if x != nil && x.flags&onDisk != 0 {
+		panic(&NeedRow{[]RowKey{{t.stored(k.DB), x.key}}})
+	}
+	return x
+}
+
+// edit is the entry of k for a change: found or made, remembered for undo. The
+// caller changes it and then calls done.
+func (t *Tx) edit(k Key) *undo {
+	s, tb, h := t.locate(k)
+	x := tb.find(h, k.Name)
+	if x != nil && x.flags&onDisk != 0 {
+		panic(&NeedRow{[]RowKey{{t.stored(k.DB), x.key}}})
+	}
+	if x == nil {
+		x = &entry{hash: h, key: string(k.Name), word: t.p.Policy.Init(t.now)}
+	}
+	t.undo = append(t.undo, undo{s: s, t: tb, db: t.stored(k.DB), x: x, was: *x})
+	if x.flags&inTable == 0 {
+		tb.insert(x)
+	}
+	return &t.undo[len(t.undo)-1]
+}
+
+// done completes a change: an entry without content and without merge state
+// leaves the table, counters follow, watchers will hear of it.
+func (t *Tx) done(k Key, u *undo) {
+	if !t.p.Merging && !exists(&u.x.state) {
+		u.t.remove(u.x)
+	}
+	t.e.account(u.s, u.t, u.db, u.x, t.p)
+	t.changed = append(t.changed, Key2{k.DB, u.x.key})
+}
+
+// bury queues a fresh tombstone to be forgotten later.
+func (t *Tx) bury(u *undo) {
+	if u.x.flags&inTable != 0 {
+		t.e.bury(u.s, u.db, u.x)
+	}
+}
+
+// capDeadlines holds every key the tx leaves behind to max-ttl.
+func (t *Tx) capDeadlines() {
+	if t.p.MaxTTLMs == 0 {
+		return
+	}
+	latest := t.now + t.p.MaxTTLMs
+	for i := range len(t.undo) {
+		u := &t.undo[i]
+		if u.x.flags&countedLive == 0 {
+			continue
+		}
+		if d := deadlineOf(&u.x.state); d == 0 || d > latest {
+			s := t.emit(func(b *op.Builder) clock.Stamp { return b.Deadline(u.db, []byte(u.x.key), latest) })
+			u.x.state.DeadlineStamp, u.x.state.DeadlineMs = s, latest
+			t.e.account(u.s, u.t, u.db, u.x, t.p)
+		}
+	}
+}
+
+// emit appends an op, or only takes its stamp where nothing consumes ops.
+func (t *Tx) emit(fn func(*op.Builder) clock.Stamp) clock.Stamp {
+	if !t.p.Recording {
+		return t.ops.Stamp()
+	}
+	return fn(&t.ops)
+}

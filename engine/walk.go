@@ -1,0 +1,346 @@
+package engine
+
+import (
+	"encoding/binary"
+	"slices"
+
+	"github.com/zeebo/xxh3"
+
+	"geocache/op"
+)
+
+// This file holds everything that walks: SCAN, KEYS, RANDOMKEY, DBSIZE,
+// exports, the digest.
+
+// Item is a key met by a walk. Key is valid during the call only.
+type Item struct {
+	Key  string
+	Type Type
+}
+
+// Scan visits about count live keys of a database number from cursor on and
+// returns the next cursor, 0 at the end. A key that is there from the first
+// call to the last is visited at least once, whatever grows or shrinks in
+// between.
+func (t *Tx) Scan(db int, cursor uint64, count int, fn func(Item)) uint64 {
+	n := uint64(len(t.e.shards))
+	at, inner := cursor%n, cursor/n
+	for seen := 0; at < n; {
+		s := t.e.shards[at]
+		unlock := t.walkLock(s)
+		if tb := s.dbs[t.stored(db)]; tb != nil {
+			// A walk holds a shard for a bounded number of buckets only.
+			for range walkBuckets {
+				inner = tb.visit(inner, func(x *entry) {
+					seen++
+					if x.flags&countedLive != 0 && !t.expired(&x.state) {
+						fn(Item{x.key, String})
+					}
+				})
+				if inner == 0 || seen >= count {
+					break
+				}
+			}
+		} else {
+			inner = 0
+		}
+		unlock()
+		if inner == 0 {
+			at++
+		}
+		if seen >= count {
+			break
+		}
+	}
+	if at == n {
+		return 0
+	}
+	return inner*n + at
+}
+
+// walkBuckets bounds how long a walk keeps one shard locked.
+const walkBuckets = 512
+
+// walkLock locks s unless the tx holds it already.
+func (t *Tx) walkLock(s *shard) (unlock func()) {
+	if t.world {
+		return func() {}
+	}
+	if !t.walk {
+		panic("engine: a walk needs Scope.Walk or Scope.World")
+	}
+	s.mu.Lock()
+	return s.mu.Unlock
+}
+
+// Size is the number of keys in a database number, expired ones that are not
+// yet reclaimed included (DBSIZE).
+func (t *Tx) Size(db int) int {
+	n := 0
+	for _, s := range t.e.shards {
+		unlock := t.walkLock(s)
+		if tb := s.dbs[t.stored(db)]; tb != nil {
+			n += tb.live
+		}
+		unlock()
+	}
+	return n
+}
+
+// randomTries bounds how many expired or removed keys RandomKey looks past
+// before it walks from a random place.
+const randomTries = 100
+
+// RandomKey is a random live key of a database number.
+func (t *Tx) RandomKey(db int) (string, bool) {
+	n := uint64(len(t.e.shards))
+	for range randomTries {
+		if key, ok := t.randomIn(t.e.shards[t.e.rand.Uint64()%n], db); ok {
+			return key, true
+		}
+	}
+	key, found := "", false
+	for cursor := uint64(0); ; {
+		cursor = t.Scan(db, cursor, 10, func(it Item) { key, found = it.Key, true })
+		if found || cursor == 0 {
+			return key, found
+		}
+	}
+}
+
+func (t *Tx) randomIn(s *shard, db int) (string, bool) {
+	unlock := t.walkLock(s)
+	defer unlock()
+	tb := s.dbs[t.stored(db)]
+	if tb == nil || tb.live == 0 {
+		return "", false
+	}
+	var live []string
+	tb.visit(t.e.rand.Uint64(), func(x *entry) {
+		if x.flags&countedLive != 0 && !t.expired(&x.state) {
+			live = append(live, x.key)
+		}
+	})
+	if len(live) == 0 {
+		return "", false
+	}
+	return live[t.e.rand.IntN(len(live))], true
+}
+
+// Export walks the states of all keys, tombstones included, from cursor on and
+// returns the next cursor, 0 at the end; it stops after about maxBytes. fn
+// gets copies it may keep. An entry whose value lies on disk comes with
+// Evicted set: its State lacks the value, which its row has.
+func (e *Engine) Export(cursor uint64, maxBytes int, fn func(ExportEntry)) uint64 {
+	n := uint64(len(e.shards) * e.databases)
+	at, inner := cursor%n, cursor/n
+	for size := 0; at < n && size < maxBytes; {
+		s, db := e.shards[at/uint64(e.databases)], int(at%uint64(e.databases))
+		s.mu.Lock()
+		if t := s.dbs[db]; t != nil {
+			inner = t.visit(inner, func(x *entry) {
+				en := exportEntry(db, x)
+				size += len(en.Key) + len(en.State) + 16
+				fn(en)
+			})
+		} else {
+			inner = 0
+		}
+		s.mu.Unlock()
+		if inner == 0 {
+			at++
+		}
+	}
+	if at == n {
+		return 0
+	}
+	return inner*n + at
+}
+
+// ExportEntry is a StateEntry that may lack its value.
+type ExportEntry struct {
+	StateEntry
+	Evicted bool
+}
+
+func exportEntry(db int, x *entry) ExportEntry {
+	st := x.state
+	evicted := x.flags&onDisk != 0
+	if evicted {
+		st.Value = nil
+	}
+	return ExportEntry{StateEntry{db, []byte(x.key), st.Append(nil)}, evicted}
+}
+
+// State is the whole state of one key of a stored database; ok is false where
+// nothing is known of it.
+func (e *Engine) State(k RowKey) (en ExportEntry, ok bool) {
+	h := e.hash([]byte(k.Key))
+	s := e.shardOf(h)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.dbs[k.DB]
+	if t == nil {
+		return ExportEntry{}, false
+	}
+	x := t.find(h, []byte(k.Key))
+	if x == nil {
+		return ExportEntry{}, false
+	}
+	return exportEntry(k.DB, x), true
+}
+
+// Digest is a hash over everything a client can read at nowMs: databases,
+// keys, values, deadlines and CAS tokens. Regions with equal vectors have
+// equal digests. It holds the world.
+func (e *Engine) Digest(nowMs int64) uint64 {
+	sum := uint64(0)
+	e.WithWorld(func() {
+		var buf []byte
+		for _, s := range e.shards {
+			for db, t := range s.dbs {
+				if t == nil {
+					continue
+				}
+				number := e.number(db)
+				t.each(func(x *entry) {
+					d := deadlineOf(&x.state)
+					if x.flags&countedLive == 0 || d != 0 && d <= nowMs {
+						return
+					}
+					buf = binary.AppendUvarint(buf[:0], uint64(number))
+					buf = binary.AppendUvarint(buf, uint64(len(x.key)))
+					buf = append(buf, x.key...)
+					buf = binary.AppendVarint(buf, d)
+					buf = tokenOf(&x.state).AppendToken(buf)
+					buf = valueDigest(buf, x)
+					sum += xxh3.Hash(buf) // a sum: the order of the walk does not matter
+				})
+			}
+		}
+	})
+	return sum
+}
+
+// valueDigest appends the digest of what clients read; that of a value on disk
+// is kept in its place.
+func valueDigest(dst []byte, x *entry) []byte {
+	if x.flags&onDisk != 0 {
+		return append(dst, x.state.Value...)
+	}
+	v, _ := visibleString(&x.state)
+	return binary.BigEndian.AppendUint64(dst, xxh3.Hash(v))
+}
+
+// TakeDirty hands over the keys changed since the last call, in key order, and
+// the stored databases flushed since. mark runs at the same instant: whatever
+// it reads of log position and vector covers exactly those changes.
+func (e *Engine) TakeDirty(mark func()) (keys []RowKey, flushedDBs []int) {
+	e.WithWorld(func() {
+		for _, s := range e.shards {
+			keys = append(keys, s.dirty...)
+			s.dirty = nil
+		}
+		for db := range e.flushed {
+			flushedDBs = append(flushedDBs, db)
+		}
+		clear(e.flushed)
+		mark()
+	})
+	slices.Sort(flushedDBs)
+	slices.SortFunc(keys, compareRowKeys)
+	return slices.Compact(keys), flushedDBs
+}
+
+func compareRowKeys(a, b RowKey) int {
+	if a.DB != b.DB {
+		return a.DB - b.DB
+	}
+	switch {
+	case a.Key < b.Key:
+		return -1
+	case a.Key > b.Key:
+		return 1
+	}
+	return 0
+}
+
+// MarkDirty queues every key: rows are wanted for all that is in memory. The
+// caller holds the world.
+func (e *Engine) MarkDirty() {
+	for _, s := range e.shards {
+		for db, t := range s.dbs {
+			if t == nil {
+				continue
+			}
+			t.each(func(x *entry) {
+				if x.flags&dirty == 0 {
+					x.flags |= dirty
+					s.dirty = append(s.dirty, RowKey{db, x.key})
+				}
+			})
+		}
+	}
+}
+
+// Row is the row of a key as it is now, for the checkpoint: from here on a
+// change queues the key again. ok is false where the row is to be deleted.
+func (e *Engine) Row(k RowKey) (en ExportEntry, ok bool) {
+	h := e.hash([]byte(k.Key))
+	s := e.shardOf(h)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.dbs[k.DB]
+	if t == nil {
+		return ExportEntry{}, false
+	}
+	x := t.find(h, []byte(k.Key))
+	if x == nil {
+		return ExportEntry{}, false
+	}
+	x.flags &^= dirty
+	return exportEntry(k.DB, x), true
+}
+
+// RowWritten says that Pebble holds the row en: as long as the value stays the
+// same it may be evicted to it.
+func (e *Engine) RowWritten(en StateEntry) {
+	st, err := op.DecodeKeyState(en.State)
+	if err != nil {
+		return
+	}
+	h := e.hash(en.Key)
+	s := e.shardOf(h)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if t := s.dbs[en.DB]; t != nil {
+		if x := t.find(h, en.Key); x != nil && x.state.ValueStamp == st.ValueStamp && baseAlive(&x.state) {
+			x.flags |= hasRow
+		}
+	}
+}
+
+// RestoreRow gives an evicted value back from its row; a row that no longer
+// fits the key is ignored.
+func (e *Engine) RestoreRow(k RowKey, row []byte) error {
+	st, err := op.DecodeKeyState(row)
+	if err != nil {
+		return err
+	}
+	h := e.hash([]byte(k.Key))
+	s := e.shardOf(h)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.dbs[k.DB]
+	if t == nil {
+		return nil
+	}
+	x := t.find(h, []byte(k.Key))
+	if x == nil || x.flags&onDisk == 0 || x.state.ValueStamp != st.ValueStamp {
+		return nil
+	}
+	x.state.Value = append(make([]byte, 0, len(st.Value)), st.Value...)
+	x.flags &^= onDisk
+	e.used.Add(t.account(x))
+	return nil
+}

@@ -1,0 +1,130 @@
+package engine
+
+import "sync/atomic"
+
+// Watch is one session's interest in whether keys change (WATCH). Its key set
+// belongs to the session; Dirty may be read from anywhere.
+type Watch struct {
+	dirty atomic.Bool
+	keys  []watchKey
+}
+
+// Dirty reports whether a watched key was changed since it was watched.
+func (w *Watch) Dirty() bool { return w.dirty.Load() }
+
+// watchKey is a key by database number, as clients name it.
+type watchKey struct {
+	db  int
+	key string
+}
+
+// WatchKey adds k to w. A key that reads as expired right now may vanish
+// without making w dirty, as in Redis: it is reclaimed first.
+func (t *Tx) WatchKey(w *Watch, k Key) {
+	t.lookup(k)
+	s, tb, h := t.locate(k)
+	wk := watchKey{k.DB, string(k.Name)}
+	for _, have := range w.keys {
+		if have == wk {
+			return
+		}
+	}
+	if x := tb.find(h, k.Name); x != nil && x.flags&countedLive != 0 && t.expired(&x.state) {
+		// Cannot be reclaimed yet (a sibling's clock): it already counts as
+		// missing, so its end must not touch the watch.
+		x.flags |= expiryTold
+	}
+	w.keys = append(w.keys, wk)
+	s.watches[wk] = append(s.watches[wk], w)
+}
+
+// Unwatch ends all of w's interest and makes it clean.
+func (e *Engine) Unwatch(w *Watch) {
+	for _, wk := range w.keys {
+		s := e.shardOf(e.hash([]byte(wk.key)))
+		s.mu.Lock()
+		ws := s.watches[wk]
+		for i, have := range ws {
+			if have == w {
+				ws[i] = ws[len(ws)-1]
+				ws = ws[:len(ws)-1]
+				break
+			}
+		}
+		if len(ws) == 0 {
+			delete(s.watches, wk)
+		} else {
+			s.watches[wk] = ws
+		}
+		s.mu.Unlock()
+	}
+	w.keys = w.keys[:0]
+	w.dirty.Store(false)
+}
+
+// WatchedKeys lists what w watches, for the scope of its EXEC.
+func (w *Watch) WatchedKeys() []Key {
+	ks := make([]Key, len(w.keys))
+	for i, wk := range w.keys {
+		ks[i] = Key{wk.db, []byte(wk.key)}
+	}
+	return ks
+}
+
+// CheckExpired makes w dirty if a watched key has expired since. EXEC calls it
+// with the watched keys in its scope.
+func (t *Tx) CheckExpired(w *Watch) {
+	for _, wk := range w.keys {
+		_, tb, h := t.locate(Key{wk.db, []byte(wk.key)})
+		x := tb.find(h, []byte(wk.key))
+		if x != nil && x.flags&countedLive != 0 && x.flags&expiryTold == 0 && t.expired(&x.state) {
+			w.dirty.Store(true)
+		}
+	}
+}
+
+// touchWatched makes the watchers of a key dirty. Its shard is locked.
+func (e *Engine) touchWatched(db int, key string) {
+	s := e.shardOf(e.hash([]byte(key)))
+	if len(s.watches) == 0 {
+		return
+	}
+	for _, w := range s.watches[watchKey{db, key}] {
+		w.dirty.Store(true)
+	}
+}
+
+// touchFlushed makes watchers of existing keys of a database dirty.
+func (e *Engine) touchFlushed(t *Tx, db, stored int) {
+	e.touchIf(func(s *shard, wk watchKey) bool { return wk.db == db && t.holds(s, stored, wk.key) })
+}
+
+// touchSwapped makes watchers of keys that exist on either side of a SWAPDB
+// dirty, as Redis does.
+func (e *Engine) touchSwapped(t *Tx, a, b int) {
+	da, db := t.stored(a), t.stored(b)
+	e.touchIf(func(s *shard, wk watchKey) bool {
+		return (wk.db == a || wk.db == b) && (t.holds(s, da, wk.key) || t.holds(s, db, wk.key))
+	})
+}
+
+func (e *Engine) touchIf(hit func(*shard, watchKey) bool) {
+	for _, s := range e.shards {
+		for wk, ws := range s.watches {
+			if hit(s, wk) {
+				for _, w := range ws {
+					w.dirty.Store(true)
+				}
+			}
+		}
+	}
+}
+
+func (t *Tx) holds(s *shard, stored int, key string) bool {
+	tb := s.dbs[stored]
+	if tb == nil {
+		return false
+	}
+	x := tb.find(t.e.hash([]byte(key)), []byte(key))
+	return x != nil && x.flags&countedLive != 0
+}
