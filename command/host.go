@@ -1,0 +1,192 @@
+package command
+
+import (
+	"geocache/config"
+	"geocache/engine"
+	"geocache/resp"
+)
+
+// Session is what handlers see of the session that runs the command.
+type Session interface {
+	ID() int64
+	Proto() int
+	SetProto(int)
+	DB() int
+	SelectDB(int)
+	Name() string
+	SetName(string)
+	SetLib(attribute, value string)
+	// Authenticate checks the credentials and makes the session theirs.
+	Authenticate(user, password []byte) error
+	Authenticated() bool
+	SetNoEvict(Switch)
+	SetNoTouch(Switch)
+	SetReply(ReplyMode)
+	// CloseAfterReply ends the connection once the output so far has left.
+	CloseAfterReply()
+	// Reset does what RESET does, but for the reply.
+	Reset()
+	// Line is the session as CLIENT INFO shows it, without a newline.
+	Line() string
+
+	// The transaction of the session.
+	InMulti() bool
+	BeginMulti()
+	Discard()
+	Watch([][]byte)
+	Unwatch()
+	// Exec runs the queued commands and appends EXEC's reply.
+	Exec()
+}
+
+// Switch is on or off.
+type Switch uint8
+
+const (
+	Off Switch = iota
+	On
+)
+
+// ReplyMode is CLIENT REPLY's mode.
+type ReplyMode uint8
+
+const (
+	ReplyOn ReplyMode = iota
+	ReplyOff
+	ReplySkip
+)
+
+// ClientFilter selects sessions, for CLIENT LIST and KILL. Zero fields select
+// all.
+type ClientFilter struct {
+	IDs       []int64
+	Addr      string
+	LAddr     string
+	User      string
+	Type      string
+	MaxAgeSec int64
+	SkipMe    Switch
+}
+
+// PauseMode is what CLIENT PAUSE holds back.
+type PauseMode uint8
+
+const (
+	PauseWrites PauseMode = iota
+	PauseAll
+)
+
+// Host is what handlers see of the region they run in.
+type Host interface {
+	Table() *Table
+	Engine() *engine.Engine
+	Config() *config.Config
+
+	// Sessions.
+	ClientLines(ClientFilter) []string
+	// KillClients closes what matches and returns how many; me is the caller.
+	KillClients(f ClientFilter, me Session) int
+	Pause(untilMs int64, mode PauseMode)
+	Unpause()
+	// Unblock ends the wait of a parked session; asError says how.
+	Unblock(id int64, asError Switch) bool
+
+	// ConfigSet applies pairs name, value, ... at once.
+	ConfigSet(pairs []string, s Session) error
+	// ConfigRewrite writes the configuration file.
+	ConfigRewrite() error
+	ResetStats()
+	// Info is the text of INFO for the sections wanted.
+	Info(sections []string) string
+	// Shutdown ends the server; it returns only on error.
+	Shutdown(ShutdownMode) error
+
+	Regions() Regions
+}
+
+// ShutdownMode says what SHUTDOWN does first.
+type ShutdownMode struct {
+	Save  Choice
+	Now   Switch
+	Force Switch
+	Abort Switch
+}
+
+// Choice is yes, no, or what the configuration says.
+type Choice uint8
+
+const (
+	Default Choice = iota
+	Yes
+	No
+)
+
+// Regions is what REGION and CLOSEST handlers see of the deployment.
+type Regions interface {
+	// List describes every region, this one first.
+	List() []RegionInfo
+	// Add makes a sibling; it is remembered over restarts.
+	Add(r RegionSpec) error
+	Remove(name string) error
+	SetDrain(Switch)
+	// Digest is the digest of all data and the vector it was taken at.
+	Digest() (digest uint64, vector string)
+	Closest(q ClosestQuery) ([]ClosestAnswer, resp.Error)
+	// Frame takes in a sibling's frame.
+	Frame(from string, frame []byte) error
+	// Syncing is set while this region takes in a full copy.
+	Syncing() bool
+	// Configured reports whether there are siblings.
+	Configured() bool
+}
+
+// RegionSpec is what REGION ADD says of a sibling.
+type RegionSpec struct {
+	Name, Endpoint string
+	Lat, Lon       float64
+	Located        Switch
+	Join           JoinMode
+}
+
+// JoinMode says what happens where both regions already hold data.
+type JoinMode uint8
+
+const (
+	// JoinRefuse links only regions of which one is empty.
+	JoinRefuse JoinMode = iota
+	// JoinMerge joins both.
+	JoinMerge
+	// JoinEmpty empties this region first.
+	JoinEmpty
+)
+
+// RegionInfo is one region as REGION LIST and INFO show it, in field order.
+type RegionInfo struct {
+	Name   string
+	Fields []Field
+}
+
+// Field is one named value of a RegionInfo: an int64, a float64 or a string.
+type Field struct {
+	Name  string
+	Value any
+}
+
+// ClosestQuery is CLOSEST's question.
+type ClosestQuery struct {
+	Lat, Lon float64
+	Located  Switch // off: ask from the client's address, or from here
+	ClientIP string
+	ByRTT    Switch
+	Count    int
+	MaxLagMs int64 // 0: any
+}
+
+// ClosestAnswer is one region of CLOSEST's answer.
+type ClosestAnswer struct {
+	Name, Endpoint string
+	DistanceKm     float64 // negative: unknown
+	RTTMs          float64
+	LagMs          float64
+	State          string
+}
