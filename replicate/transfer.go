@@ -1,0 +1,229 @@
+package replicate
+
+import (
+	"fmt"
+
+	"geocache/clock"
+)
+
+const (
+	chunkBytes   = 256 << 10 // asked of ExportState at a time
+	maxChunks    = 64        // unacknowledged chunks
+	sourceIdleUs = 5_000_000 // silence after which another source may take over
+)
+
+// outTransfer is a walk over all keys on its way to a peer. It survives new
+// sessions as long as both incarnations last and the receiver still knows it.
+type outTransfer struct {
+	id      uint64
+	to      clock.Origin
+	vector  clock.Vector // at the start: what the receiver has at the end
+	cursor  uint64
+	walked  bool // ExportState reached its end
+	ended   bool // the last chunk is made
+	nextSeq uint64
+	chunks  []*outChunk // unacknowledged, ascending
+	bytes   int
+	sinceUs int64 // of the last progress
+	backoff uint
+}
+
+type outChunk struct {
+	seq     uint64
+	payload []byte
+	sent    bool
+}
+
+func (c *Core) startTransfer(p *peer) {
+	p.granted = p.info.origin
+	p.outgoing = &outTransfer{
+		id: uint64(c.host.HLCNow()), to: p.info.origin, vector: c.host.Vector(), sinceUs: c.nowUs,
+	}
+}
+
+// pumpTransfer makes chunks as the window allows and sends what is not sent, or
+// was not acknowledged for too long.
+func (c *Core) pumpTransfer(p *peer) {
+	t := p.outgoing
+	if t == nil || p.told&remoteFull != 0 {
+		return
+	}
+	if p.told&remoteBusy != 0 {
+		p.outgoing = nil // it has another source; look again when that is done
+		return
+	}
+	c.makeChunks(p, t)
+	if c.nowUs-t.sinceUs > p.transferRTOUs(t) && len(t.chunks) > 0 {
+		t.sinceUs = c.nowUs
+		t.backoff++
+		for _, ch := range t.chunks {
+			ch.sent = false
+		}
+	}
+	for _, ch := range t.chunks {
+		if !ch.sent {
+			ch.sent = true
+			c.send(p, kindState, ch.payload)
+		}
+	}
+}
+
+func (p *peer) transferRTOUs(t *outTransfer) int64 {
+	rto := int64(firstRTOUs)
+	if p.rttUs > 0 {
+		rto = max(minRTOUs, 2*p.rttUs+50_000)
+	}
+	return min(maxRTOUs, rto<<min(t.backoff, 5))
+}
+
+func (c *Core) makeChunks(p *peer, t *outTransfer) {
+	for !t.ended && len(t.chunks) < maxChunks && t.bytes < c.cfg.WindowBytes {
+		s := stateChunk{id: t.id, seq: t.nextSeq}
+		if t.walked {
+			s.last, s.vector, t.ended = true, t.vector, true
+		} else {
+			entries, next, err := c.host.ExportState(t.cursor, chunkBytes)
+			if err != nil {
+				p.note(err.Error(), c.nowUs)
+				return
+			}
+			s.entries, t.cursor, t.walked = entries, next, next == 0
+		}
+		s.reading = c.host.HLCNow()
+		if len(t.chunks) == 0 {
+			t.sinceUs = c.nowUs
+		}
+		ch := &outChunk{seq: t.nextSeq, payload: s.append(nil)}
+		t.nextSeq++
+		t.bytes += len(ch.payload)
+		t.chunks = append(t.chunks, ch)
+	}
+}
+
+// onTransferAck drops the chunks that a report acknowledges.
+func (c *Core) onTransferAck(p *peer, r *report) {
+	t := p.outgoing
+	if t == nil || r.transfer != t.id {
+		return
+	}
+	kept := t.chunks[:0]
+	for _, ch := range t.chunks {
+		ahead := ch.seq - r.next - 1
+		if ch.seq < r.next || ch.seq > r.next && ahead < 64 && r.beyond>>ahead&1 == 1 {
+			t.bytes -= len(ch.payload)
+			t.sinceUs, t.backoff = c.nowUs, 0
+			continue
+		}
+		kept = append(kept, ch)
+	}
+	clear(t.chunks[len(kept):])
+	t.chunks = kept
+	if t.ended && len(t.chunks) == 0 {
+		p.outgoing = nil
+		c.rewind(p)
+	}
+}
+
+// Syncing reports whether the region is receiving a transfer: what it holds is
+// not causally whole until that ends.
+func (c *Core) Syncing() bool { return c.source != nil }
+
+// onState takes one chunk. Chunks are joined as they come, in any order; a
+// chunk that is not acknowledged comes again.
+func (c *Core) onState(p *peer, payload []byte) error {
+	s, err := parseState(payload)
+	if err != nil {
+		return fmt.Errorf("replicate: malformed state from %q", p.name)
+	}
+	p.ackDue = true
+	if s.id < p.takenID || s.id == p.takenID && !p.takenFromNow {
+		return nil // of a transfer that is over
+	}
+	if s.last && s.vector[c.self.Origin] > c.vec[c.self.Origin] {
+		return fmt.Errorf("replicate: %q sends changes in the name of this region's incarnation that it never made", p.name)
+	}
+	if c.source != nil && c.source != p {
+		if c.nowUs-c.sourceUs < sourceIdleUs {
+			return nil // reported as busy
+		}
+		c.dropTransferFrom(c.source)
+	}
+	if c.stopped != nil || c.fromFuture(p, &s) {
+		return nil
+	}
+	if s.id > p.takenID {
+		p.takenID, p.takenNext, p.takenBeyond, p.takenFinal = s.id, 0, map[uint64]bool{}, nil
+		p.takenFromNow = true
+	}
+	c.source, c.sourceUs = p, c.nowUs
+	if s.seq < p.takenNext || p.takenBeyond[s.seq] || s.seq > p.takenNext+maxChunks {
+		return nil
+	}
+	if s.last {
+		p.takenFinal = &s
+	} else if err := c.host.ApplyState(s.entries); err != nil {
+		c.stop(p, err)
+		return nil
+	}
+	p.takenBeyond[s.seq] = true
+	return c.advanceTransfer(p)
+}
+
+// fromFuture reports whether a chunk has to wait for our clock.
+func (c *Core) fromFuture(p *peer, s *stateChunk) bool {
+	early := c.tooEarly(s.reading)
+	for _, r := range s.vector {
+		early = early || c.tooEarly(r)
+	}
+	if early {
+		p.clockHeld = true
+	}
+	return early
+}
+
+// advanceTransfer counts what is there without a gap, and ends the transfer
+// when that is all.
+func (c *Core) advanceTransfer(p *peer) error {
+	for p.takenBeyond[p.takenNext] {
+		if f := p.takenFinal; f != nil && f.seq == p.takenNext {
+			v := f.vector
+			if c.fault == faultForgetTransferVector {
+				v = clock.Vector{}
+			}
+			if err := c.host.StateDone(v); err != nil {
+				delete(p.takenBeyond, f.seq)
+				c.stop(p, err)
+				return nil
+			}
+			c.vec.Merge(v)
+			p.takenNext++
+			p.takenFromNow, p.takenBeyond, p.takenFinal = false, nil, nil
+			c.source = nil
+			c.addMark()
+			c.drain()
+			return nil
+		}
+		delete(p.takenBeyond, p.takenNext)
+		p.takenNext++
+	}
+	return nil
+}
+
+// dropTransferFrom gives up a transfer; its source will begin another.
+func (c *Core) dropTransferFrom(p *peer) {
+	if c.source == p {
+		c.source = nil
+	}
+	p.takenFromNow, p.takenBeyond, p.takenFinal = false, nil, nil
+}
+
+// takenBits is the report's picture of chunks beyond the first missing one.
+func (p *peer) takenBits() uint64 {
+	var bits uint64
+	for seq := range p.takenBeyond {
+		if d := seq - p.takenNext - 1; seq > p.takenNext && d < 64 {
+			bits |= 1 << d
+		}
+	}
+	return bits
+}
