@@ -14,23 +14,33 @@ const String Type = "string"
 // Info describes a live key.
 type Info struct {
 	Type       Type
-	Encoding   string // as OBJECT ENCODING answers
-	DeadlineMs int64  // 0 for none
-	Bytes      int64  // memory, by accounting
+	DeadlineMs int64 // 0 for none
+	Bytes      int64 // memory, by accounting
 	IdleMs     int64
 	Freq       uint8
 }
 
-// Exists reports whether k is there, and touches it (EXISTS, TOUCH).
-func (t *Tx) Exists(k Key) bool {
+// Exists reports whether k is there, for a read that leaves recency alone but
+// counts as hit or miss (EXISTS, TTL, TYPE).
+func (t *Tx) Exists(k Key) bool { return t.read(k) != nil }
+
+// Touch is Exists that also counts as a use (TOUCH).
+func (t *Tx) Touch(k Key) bool {
+	x := t.read(k)
+	if x != nil {
+		t.touchRead(x)
+	}
+	return x != nil
+}
+
+func (t *Tx) read(k Key) *entry {
 	x := t.lookup(k)
 	if x == nil {
 		t.e.stats.misses.Add(1)
-		return false
+	} else {
+		t.e.stats.hits.Add(1)
 	}
-	t.e.stats.hits.Add(1)
-	t.touchRead(x)
-	return true
+	return x
 }
 
 // Info describes k without touching it; ok is false for a missing key.
@@ -41,7 +51,6 @@ func (t *Tx) Info(k Key) (Info, bool) {
 	}
 	return Info{
 		Type:       String,
-		Encoding:   t.encoding(x),
 		DeadlineMs: deadlineOf(&x.state),
 		Bytes:      x.size(),
 		IdleMs:     x.word.IdleMs(t.now),
@@ -52,10 +61,17 @@ func (t *Tx) Info(k Key) (Info, bool) {
 // embstrLimit is the length up to which Redis embeds a string in its object.
 const embstrLimit = 44
 
-func (t *Tx) encoding(x *entry) string {
-	if x.flags&onDisk != 0 {
-		return "raw"
+// Encoding is the encoding of k as OBJECT ENCODING answers; ok is false for a
+// missing key. It does not touch k.
+func (t *Tx) Encoding(k Key) (name string, ok bool) {
+	x := t.value(k)
+	if x == nil {
+		return "", false
 	}
+	return t.encoding(x), true
+}
+
+func (t *Tx) encoding(x *entry) string {
 	v := t.text(x)
 	switch _, isInt := parseInt(v); {
 	case x.flags&rawEncoding != 0:
@@ -86,6 +102,7 @@ func (t *Tx) SetDeadline(k Key, ms int64) bool {
 	}
 	u := t.editBlind(k)
 	t.writeDeadline(u, ms)
+	t.touchWrite(u.x)
 	t.done(k, u)
 	return true
 }
@@ -126,6 +143,20 @@ func (t *Tx) Copy(src, dst Key) bool {
 	val := append([]byte(nil), t.text(x)...)
 	t.setOwned(dst, val, copied(deadlineOf(&x.state)), x.flags&rawEncoding)
 	return true
+}
+
+// Rename gives the value of src, its deadline and its recency to dst, whatever
+// was there, removes src, and reports whether src was there. The keys differ.
+func (t *Tx) Rename(src, dst Key) bool {
+	x := t.value(src)
+	if x == nil {
+		return false
+	}
+	t.touchWrite(x)
+	word := x.word
+	t.Copy(src, dst)
+	t.lookup(dst).word = word
+	return t.Delete(src)
 }
 
 // Token is the CAS token of k as a stamp; ok is false for a missing key. A

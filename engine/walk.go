@@ -58,6 +58,22 @@ func (t *Tx) Scan(db int, cursor uint64, count int, fn func(Item)) uint64 {
 	return inner*n + at
 }
 
+// EachKey visits every live key of a database number, each shard as it is at
+// one instant, so that no key is met twice (KEYS).
+func (t *Tx) EachKey(db int, fn func(Item)) {
+	for _, s := range t.e.shards {
+		unlock := t.walkLock(s)
+		if tb := s.dbs[t.stored(db)]; tb != nil {
+			tb.each(func(x *entry) {
+				if x.flags&countedLive != 0 && !t.expired(&x.state) {
+					fn(Item{x.key, String})
+				}
+			})
+		}
+		unlock()
+	}
+}
+
 // walkBuckets bounds how long a walk keeps one shard locked.
 const walkBuckets = 512
 
