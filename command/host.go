@@ -1,6 +1,8 @@
 package command
 
 import (
+	"net/netip"
+
 	"geocache/config"
 	"geocache/engine"
 	"geocache/resp"
@@ -9,14 +11,19 @@ import (
 // Session is what handlers see of the session that runs the command.
 type Session interface {
 	ID() int64
+	// IP is the client's address; the zero Addr over a unix socket.
+	IP() netip.Addr
 	Proto() int
+	// SetProto chooses the protocol of replies, the one to the running command
+	// included.
 	SetProto(int)
 	DB() int
 	SelectDB(int)
 	Name() string
 	SetName(string)
 	SetLib(attribute, value string)
-	// Authenticate checks the credentials and makes the session theirs.
+	// Authenticate checks the credentials and makes the session theirs. An
+	// error that is no resp.Error reads as WRONGPASS.
 	Authenticate(user, password []byte) error
 	Authenticated() bool
 	SetNoEvict(Switch)
@@ -28,6 +35,9 @@ type Session interface {
 	Reset()
 	// Line is the session as CLIENT INFO shows it, without a newline.
 	Line() string
+	// SleepUntil parks the session: the reply to the running command leaves,
+	// and the next command runs, at that time.
+	SleepUntil(unixMs int64)
 
 	// The transaction of the session.
 	InMulti() bool
@@ -56,15 +66,15 @@ const (
 	ReplySkip
 )
 
-// ClientFilter selects sessions, for CLIENT LIST and KILL. Zero fields select
-// all.
+// ClientFilter selects the sessions that match all of its fields, for CLIENT
+// LIST and KILL. Zero fields select all.
 type ClientFilter struct {
 	IDs       []int64
-	Addr      string
+	Addr      string // ip:port, or the socket's path and ":0"
 	LAddr     string
 	User      string
-	Type      string
-	MaxAgeSec int64
+	Type      string // "normal", "master", "replica" or "pubsub"
+	MaxAgeSec int64  // connected for at least so long
 	SkipMe    Switch
 }
 
@@ -82,24 +92,42 @@ type Host interface {
 	Engine() *engine.Engine
 	Config() *config.Config
 
+	// NowMicros is the time of day in microseconds since the Unix epoch.
+	NowMicros() int64
+
 	// Sessions.
-	ClientLines(ClientFilter) []string
-	// KillClients closes what matches and returns how many; me is the caller.
+
+	// ClientLines shows sessions as Line does: in the order of f.IDs where it
+	// names any, else by age.
+	ClientLines(f ClientFilter) []string
+	// KillClients closes what matches and returns how many; me is the caller,
+	// whose own reply still leaves.
 	KillClients(f ClientFilter, me Session) int
+	// HasUser reports whether ACL knows the user.
+	HasUser(name string) bool
+	// Pause holds commands back. A pause that is on already is only ever made
+	// longer and stricter.
 	Pause(untilMs int64, mode PauseMode)
 	Unpause()
 	// Unblock ends the wait of a parked session; asError says how.
 	Unblock(id int64, asError Switch) bool
 
-	// ConfigSet applies pairs name, value, ... at once.
-	ConfigSet(pairs []string, s Session) error
-	// ConfigRewrite writes the configuration file.
+	// ConfigSet applies all pairs or none, with their effects.
+	ConfigSet(pairs []config.Pair, caller config.Caller) error
+	// ConfigRewrite writes the configuration file. Errors that are no
+	// resp.Error give the system's reason.
 	ConfigRewrite() error
 	ResetStats()
-	// Info is the text of INFO for the sections wanted.
+	// Info is the text of INFO for the sections wanted, in lower case; none
+	// are the default ones.
 	Info(sections []string) string
-	// Shutdown ends the server; it returns only on error.
+	// Shutdown begins the end of the server, or with Abort gives it up. Where
+	// it returns nil no further command of any session runs. Errors that are
+	// no resp.Error are for the log.
 	Shutdown(ShutdownMode) error
+	// SetActiveExpire stops and restarts the reclaiming of expired keys that
+	// nobody reads, for tests.
+	SetActiveExpire(Switch)
 
 	Regions() Regions
 }

@@ -121,6 +121,8 @@ type Row struct {
 	Doc   Doc
 	Run   func(*Ctx)
 	Subs  []Row // a container has subcommands and usually no Run
+	// VaryKeys says how args use the keys whose spec has VariableFlags.
+	VaryKeys func(args [][]byte) KeyFlags
 	// Scope, where set, replaces key specs for locking: for commands whose
 	// keys lie in several databases (COPY, MOVE).
 	Scope func(*Ctx) []engine.Key
@@ -172,11 +174,14 @@ const (
 
 // Arg is one documented argument.
 type Arg struct {
-	Name     string
-	Type     ArgType
-	Token    string
-	Display  string
-	Since    string
+	Name    string
+	Type    ArgType
+	Token   string
+	Display string
+	Since   string
+	// DeprecatedSince marks an argument that new clients should not send.
+	DeprecatedSince string
+
 	KeySpec  int // index of the key spec, for ArgKey
 	Optional Presence
 	Multiple Repeat

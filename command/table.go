@@ -164,6 +164,10 @@ func (r *Row) KeyIndexes(dst []KeyAt, args [][]byte) (keys []KeyAt, ok bool) {
 		if first <= 0 {
 			continue
 		}
+		flags := s.Flags
+		if flags&VariableFlags != 0 && r.VaryKeys != nil {
+			flags = r.VaryKeys(args)
+		}
 		if s.CountStep > 0 {
 			at := first + s.CountAt
 			if at >= len(args) {
@@ -178,7 +182,7 @@ func (r *Row) KeyIndexes(dst []KeyAt, args [][]byte) (keys []KeyAt, ok bool) {
 				if k >= len(args) {
 					return dst, false
 				}
-				dst = append(dst, KeyAt{k, s.Flags})
+				dst = append(dst, KeyAt{k, flags})
 			}
 			continue
 		}
@@ -190,7 +194,7 @@ func (r *Row) KeyIndexes(dst []KeyAt, args [][]byte) (keys []KeyAt, ok bool) {
 			}
 		}
 		for k := first; k <= last && k < len(args); k += s.Step {
-			dst = append(dst, KeyAt{k, s.Flags})
+			dst = append(dst, KeyAt{k, flags})
 		}
 	}
 	return dst, true
