@@ -66,6 +66,8 @@ const (
 	ErrConditionNoString Error = "ERR Key should be of string type if conditions are specified"
 	ErrDigestFormat      Error = "ERR must be exactly 16 hexadecimal characters"
 	ErrInvalidNumKeys    Error = "ERR invalid numkeys value"
+	ErrPairCount         Error = "ERR wrong number of key-value pairs"
+	ErrENXNoExpire       Error = "ERR ENX flag requires an expiration"
 	ErrCASToken          Error = "ERR invalid CAS token"
 	ErrIncrBounds        Error = "ERR LBOUND can't be greater than UBOUND"
 )
@@ -263,6 +265,8 @@ const (
 	ErrClientIDPositive    Error = "ERR client-id should be greater than 0"
 	ErrInvalidClientID     Error = "ERR Invalid client ID"
 	ErrNoSuchClient        Error = "ERR No such client"
+	ErrMaxAgeNotInt        Error = "ERR maxage is not an integer or out of range"
+	ErrMaxAgePositive      Error = "ERR maxage should be greater than 0"
 	ErrPauseMode           Error = "ERR CLIENT PAUSE mode must be WRITE or ALL"
 	ErrUnblockReason       Error = "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR"
 	ErrClientCachingNoMode Error = "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled"
