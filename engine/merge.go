@@ -92,7 +92,7 @@ func visibleString(s *op.KeyState) (val []byte, clamped bool) {
 	if baseAlive(s) {
 		if v, ok := parseInt(s.Value); ok {
 			sum = op.Int(v)
-		} else if f, ok := parseFloat(s.Value); ok {
+		} else if f, ok := ParseFloat(s.Value); ok && !f.IsInf() {
 			sum = op.Float(f)
 		}
 	}

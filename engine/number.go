@@ -30,22 +30,42 @@ func appendInt(dst []byte, v int64) []byte { return strconv.AppendInt(dst, v, 10
 
 // maxFloatText bounds the text that is read as a number; Redis' limit is that
 // of its buffer for long doubles.
-const maxFloatText = 5 * 1024
+const maxFloatText = 5*1024 - 1
 
-// maxFloatExp is the binary exponent beyond which a long double is infinite.
-const maxFloatExp = 1 << 14
+// maxFloatExp is the binary exponent beyond which a long double is infinite,
+// minFloatExp the one below which it is zero.
+const (
+	maxFloatExp = 1 << 14
+	minFloatExp = -16444
+)
 
-// parseFloat reads a value as the long double of INCRBYFLOAT. Infinities and
-// NaN are refused.
-func parseFloat(b []byte) (*big.Float, bool) {
+// ParseFloat reads a value as the long double of INCRBYFLOAT, in the syntax of
+// C: decimal, hexadecimal or an infinity. What overflows, or underflows to
+// zero, is refused, and so is NaN.
+func ParseFloat(b []byte) (*big.Float, bool) {
 	if len(b) == 0 || len(b) > maxFloatText {
 		return nil, false
 	}
-	f, _, err := big.ParseFloat(string(b), 10, op.FloatPrec, big.ToNearestEven)
+	text, base, marks := string(b), 10, "pP_"
+	if digits := strings.TrimLeft(text, "+-"); len(digits) > 1 && digits[0] == '0' && digits[1]|0x20 == 'x' {
+		base, marks = 0, "_"
+	}
+	if strings.ContainsAny(text, marks) { // Go's syntax, not C's
+		return nil, false
+	}
+	switch strings.ToLower(strings.TrimLeft(text, "+-")) {
+	case "inf", "infinity":
+		return new(big.Float).SetInf(b[0] == '-'), text[0]|0x20 == 'i' || text[1]|0x20 == 'i'
+	}
+	f, _, err := big.ParseFloat(text, base, op.FloatPrec, big.ToNearestEven)
 	if err != nil || f.IsInf() || f.MantExp(nil) > maxFloatExp {
 		return nil, false
 	}
-	return f, true
+	if f.Sign() == 0 {
+		mantissa, _, _ := strings.Cut(strings.ToLower(text), "e")
+		return f, base == 0 || !strings.ContainsAny(mantissa, "123456789")
+	}
+	return f, f.MantExp(nil) >= minFloatExp
 }
 
 // FormatFloat prints f as Redis prints a long double for people: 17 digits

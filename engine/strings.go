@@ -66,6 +66,16 @@ func (t *Tx) GetString(k Key) (val []byte, ok bool, err error) {
 	return t.text(x), true, nil
 }
 
+// Peek is GetString for commands that only compare: it leaves recency and the
+// hit counters alone.
+func (t *Tx) Peek(k Key) (val []byte, ok bool, err error) {
+	x := t.value(k)
+	if x == nil {
+		return nil, false, nil
+	}
+	return t.text(x), true, nil
+}
+
 // text is the visible string of x.
 func (t *Tx) text(x *entry) []byte {
 	v, clamped := visibleString(&x.state)
@@ -212,16 +222,19 @@ func (t *Tx) Incr(k Key, delta int64) (int64, error) {
 // IncrFloat adds delta, the text of a number, to the number under k and
 // returns the text of the sum.
 func (t *Tx) IncrFloat(k Key, delta []byte) ([]byte, error) {
-	d, ok := parseFloat(delta)
+	x := t.value(k)
+	cur, ok := new(big.Float).SetPrec(op.FloatPrec), true
+	if x != nil {
+		if cur, ok = ParseFloat(t.text(x)); !ok {
+			return nil, ErrNotFloat
+		}
+	}
+	d, ok := ParseFloat(delta)
 	if !ok {
 		return nil, ErrNotFloat
 	}
-	x := t.value(k)
-	cur := new(big.Float).SetPrec(op.FloatPrec)
-	if x != nil {
-		if cur, ok = parseFloat(t.text(x)); !ok {
-			return nil, ErrNotFloat
-		}
+	if cur.IsInf() || d.IsInf() {
+		return nil, ErrNaN
 	}
 	sum := new(big.Float).SetPrec(op.FloatPrec).Add(cur, d)
 	if sum.MantExp(nil) > maxFloatExp {

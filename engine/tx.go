@@ -47,6 +47,7 @@ type Tx struct {
 	// dbMapWas is the database map before the first SwapDB of this tx.
 	dbMapWas []int
 	hooks    []func()
+	first    clock.Reading // of the committed batch, for hooks
 	changed  []Key2
 }
 
@@ -150,9 +151,9 @@ func (t *Tx) commit() {
 	}
 	t.capDeadlines()
 	if n := t.ops.Len(); n > 0 {
-		first := t.e.sink.Commit(n, t.ops.Body())
+		t.first = t.e.sink.Commit(n, t.ops.Body())
 		for i := range t.undo {
-			resolve(&t.undo[i].x.state, first)
+			resolve(&t.undo[i].x.state, t.first)
 		}
 	}
 	for _, h := range t.hooks {

@@ -152,6 +152,17 @@ func (w *Writer) Double(f float64) {
 	w.buf = append(w.buf, "\r\n"...)
 }
 
+// DoubleText appends a double given in decimal, which may be more precise than a float64: in RESP2 a bulk string.
+func (w *Writer) DoubleText(decimal []byte) {
+	if !w.resp3 {
+		w.Bulk(decimal)
+		return
+	}
+	w.buf = append(w.buf, ',')
+	w.buf = append(w.buf, decimal...)
+	w.buf = append(w.buf, "\r\n"...)
+}
+
 // Bool appends a truth value: in RESP2 the integer 1 or 0.
 func (w *Writer) Bool(b bool) {
 	reply := ":0\r\n"
