@@ -47,6 +47,7 @@ const (
 	ErrInvalidFirstDB  Error = "ERR invalid first DB index"
 	ErrInvalidSecondDB Error = "ERR invalid second DB index"
 	ErrSwapDBSiblings  Error = "ERR SWAPDB is not allowed while siblings are configured"
+	ErrFlushSyncing    Error = "LOADING This region is taking in a full copy of a sibling: flush once that is complete"
 )
 
 // Strings, counters, LCS.

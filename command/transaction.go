@@ -1,0 +1,93 @@
+package command
+
+import "geocache/resp"
+
+// The work of a transaction is the session's (queueing, watching, the abort
+// rules); these rows only name it.
+func transactionRows() []Row {
+	return []Row{
+		{
+			Name: "multi", Arity: 1, Flags: NoScript | Loading | Stale | Fast | AllowBusy | Control | Unqueued,
+			ACL: CatTransaction, Run: multi,
+			Doc: Doc{
+				Summary: "Starts a transaction: the commands that follow are queued until EXEC.",
+				Since:   "1.2.0", Group: "transactions", Complexity: "O(1)",
+			},
+		},
+		{
+			Name: "exec", Arity: 1, Flags: NoScript | Loading | Stale | SkipSlowlog | Control | Unqueued,
+			ACL: CatTransaction, Run: exec,
+			Doc: Doc{
+				Summary: "Runs the queued commands as one, unless a watched key has changed.",
+				Since:   "1.2.0", Group: "transactions", Complexity: "The sum of the queued commands' complexities.",
+			},
+		},
+		{
+			Name: "discard", Arity: 1, Flags: NoScript | Loading | Stale | Fast | AllowBusy | Control | Unqueued,
+			ACL: CatTransaction, Run: discard,
+			Doc: Doc{
+				Summary: "Drops the queued commands and ends the transaction.",
+				Since:   "2.0.0", Group: "transactions", Complexity: "O(N), where N is the number of queued commands.",
+			},
+		},
+		{
+			Name: "watch", Arity: -2, Flags: NoScript | Loading | Stale | Fast | AllowBusy | Control | Unqueued,
+			ACL: CatTransaction, Keys: []KeySpec{From(1, 1, RO)}, Run: watch,
+			Doc: Doc{
+				Summary: "Makes the next EXEC depend on these keys staying as they are.",
+				Since:   "2.2.0", Group: "transactions", Complexity: "O(1) for every key.",
+				Args: []Arg{{Name: "key", Type: ArgKey, Multiple: Multiple}},
+			},
+		},
+		{
+			Name: "unwatch", Arity: 1, Flags: NoScript | Loading | Stale | Fast | AllowBusy | Control,
+			ACL: CatTransaction, Run: unwatch,
+			Doc: Doc{
+				Summary: "Forgets all watched keys.",
+				Since:   "2.2.0", Group: "transactions", Complexity: "O(1)",
+			},
+		},
+	}
+}
+
+func multi(c *Ctx) {
+	if c.Sess.InMulti() {
+		c.Fail(resp.ErrMultiNested)
+		return
+	}
+	c.Sess.BeginMulti()
+	c.Out.OK()
+}
+
+func exec(c *Ctx) {
+	if !c.Sess.InMulti() {
+		c.Fail(resp.ErrExecNoMulti)
+		return
+	}
+	c.Sess.Exec()
+}
+
+func discard(c *Ctx) {
+	if !c.Sess.InMulti() {
+		c.Fail(resp.ErrDiscardNoMulti)
+		return
+	}
+	c.Sess.Discard()
+	c.Out.OK()
+}
+
+func watch(c *Ctx) {
+	if c.Sess.InMulti() {
+		c.Fail(resp.ErrWatchInMulti)
+		return
+	}
+	c.Sess.Watch(c.Args[1:])
+	c.Out.OK()
+}
+
+// unwatch inside MULTI is queued like any command; EXEC itself has forgotten
+// the watched keys by then.
+func unwatch(c *Ctx) {
+	c.Sess.Unwatch()
+	c.Out.OK()
+}
