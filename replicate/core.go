@@ -282,6 +282,7 @@ func (c *Core) Tick(nowUs int64) {
 	c.trimMarks()
 	c.retryApply()
 	c.dropStale()
+	c.checkSource()
 	if c.rejudge {
 		c.rejudge = false
 		for _, name := range c.names {

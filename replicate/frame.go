@@ -25,6 +25,7 @@ const (
 	maxNacks       = 64
 	maxHeard       = 1 << 10
 	maxFormer      = 16
+	maxTroubled    = 255
 	compressAbove  = 256
 	partHeadBytes  = 32
 	partBytes      = MaxFrameBytes - partHeadBytes
@@ -213,6 +214,8 @@ type report struct {
 	transfer   uint64 // transfer being received from the addressee
 	next       uint64 // its first chunk not yet received
 	beyond     uint64 // bit i: chunk next+1+i is received
+	sending    uint64 // transfer being sent to the addressee, 0 for none
+	troubled   byte   // siblings that the sender's log cannot serve, or that cannot serve it
 	// A heartbeat adds what changes rarely.
 	heartbeat  bool
 	heard      []uint16 // regions heard directly, ascending
@@ -256,6 +259,7 @@ func (p *report) append(dst []byte) []byte {
 	dst = binary.BigEndian.AppendUint64(dst, p.transfer)
 	dst = binary.AppendUvarint(dst, p.next)
 	dst = binary.AppendUvarint(dst, p.beyond)
+	dst = append(binary.BigEndian.AppendUint64(dst, p.sending), p.troubled)
 	if p.heartbeat {
 		dst = binary.AppendUvarint(dst, uint64(len(p.heard)))
 		for _, id := range p.heard {
@@ -279,6 +283,7 @@ func parseReport(b []byte) (report, error) {
 		p.nacks = append(p.nacks, nack{clock.Origin(r.u64()), clock.Reading(r.u64()), clock.Reading(r.u64())})
 	}
 	p.transfer, p.next, p.beyond = r.u64(), r.uvarint(1<<62), r.uvarint(1<<64-1)
+	p.sending, p.troubled = r.u64(), r.byte()
 	if p.heartbeat {
 		for range r.uvarint(maxHeard) {
 			p.heard = append(p.heard, uint16(r.byte())<<8|uint16(r.byte()))

@@ -106,7 +106,8 @@ type peer struct {
 	granted      clock.Origin // incarnation that got its copy from here and has not caught up yet
 	cutSinceUs   int64        // since when the log cannot serve it, 0 if it can
 	suspended    bool
-	held         int // bytes in the receive queues that came from it
+	doomedUs     int64 // since when it says that we are to empty ourselves, 0 if it does not
+	held         int   // bytes in the receive queues that came from it
 	clockHeld    bool
 	parts        []*assembly
 	takenID      uint64 // newest transfer from it, with the chunks before takenNext in
@@ -533,7 +534,7 @@ func (c *Core) empty(p *peer, why string) error {
 		c.newToken(other)
 		other.held, other.parts, other.outgoing = 0, nil, nil
 		other.takenID, other.takenFromNow = 0, false
-		other.suspended, other.cutSinceUs, other.granted = false, 0, 0
+		other.suspended, other.cutSinceUs, other.granted, other.doomedUs = false, 0, 0, 0
 		other.acked, other.synced, other.have = nil, nil, nil
 		other.history = history{}
 	}

@@ -64,7 +64,10 @@ func (c *Core) sendReport(p *peer) {
 		reading: c.host.HLCNow() - 1,
 		credit:  uint64(max(0, c.cfg.BufferBytes-p.held)),
 		nacks:   nacks, transfer: p.takenID, next: p.takenNext, beyond: p.takenBits(),
-		heartbeat: heartbeat,
+		troubled: byte(c.troubled()), heartbeat: heartbeat,
+	}
+	if p.outgoing != nil {
+		r.sending = p.outgoing.id
 	}
 	if p.echoAtUs != 0 {
 		r.echoUs, r.echoHeldUs = p.echoUs, c.nowUs-p.echoAtUs
@@ -160,6 +163,9 @@ func (c *Core) onReport(p *peer, r report) error {
 	p.history.add(word{p.acked.Clone(), p.synced.Clone(), r.reading, c.nowUs})
 	p.settle(c.vec)
 	c.onTransferAck(p, &r)
+	if c.source == p && uint64(r.reading) >= p.takenID && r.sending != p.takenID {
+		c.dropTransferFrom(p) // given up by the sender after it began
+	}
 	if r.heartbeat {
 		p.attachment = r.attachment
 		if !p.heardKnown || !slices.Equal(p.heard, r.heard) {
@@ -167,9 +173,7 @@ func (c *Core) onReport(p *peer, r report) error {
 			c.rewind(p)
 		}
 	}
-	if r.state&remoteSuspends != 0 {
-		c.obeySuspension(p)
-	}
+	c.obeySuspension(p, &r)
 	return nil
 }
 
@@ -202,13 +206,42 @@ func (c *Core) measure(p *peer, r *report) {
 	}
 }
 
-// obeySuspension empties this region, unless the peer fell behind our log as
-// well: then the region with the lesser name keeps its data.
-func (c *Core) obeySuspension(p *peer) {
-	if c.self.Content == NoData || c.Syncing() || p.mode != modeLinked ||
-		(p.suspended || p.cutSinceUs != 0) && c.self.Region < p.name {
+// troubled counts the siblings that this region and its logs are cut off from
+// for good. Of two such regions the one with fewer keeps its data: it stands
+// with the greater part of the deployment.
+func (c *Core) troubled() int {
+	n := 0
+	for _, p := range c.peers {
+		if c.alive(p) && (p.suspended || p.cutSinceUs != 0 || p.told&remoteSuspends != 0) {
+			n++
+		}
+	}
+	return min(n, maxTroubled)
+}
+
+// obeySuspension empties this region once a peer has said for long enough that
+// its log cannot bring us up to date. If our log cannot serve the peer either,
+// only one of the two may do that; if it can, ours is the only way out and rank
+// only buys time for others to solve it.
+func (c *Core) obeySuspension(p *peer, r *report) {
+	mutual := p.suspended || p.cutSinceUs != 0
+	mine, theirs := c.troubled(), int(r.troubled)
+	keeps := mine < theirs || mine == theirs && c.self.Region < p.name
+	if r.state&remoteSuspends == 0 || c.self.Content == NoData || c.Syncing() || p.mode != modeLinked || mutual && keeps {
+		p.doomedUs = 0
 		return
 	}
+	if p.doomedUs == 0 {
+		p.doomedUs = c.nowUs
+	}
+	wait := c.cfg.SuspendAfter.Microseconds() / 2
+	if keeps {
+		wait *= 6
+	}
+	if c.nowUs-p.doomedUs < wait {
+		return
+	}
+	p.doomedUs = 0
 	if err := c.empty(p, "fell behind the log of "+p.name); err != nil {
 		p.note(err.Error(), c.nowUs)
 	}

@@ -471,7 +471,11 @@ func (s *sim) mustConverge(d time.Duration) {
 		}
 	}
 	if !maps.Equal(want, final.regs) {
-		s.fail("regions agree on something that was not written: want %v, have %v", want, final.regs)
+		for k := range toyKeys {
+			if want[k] != final.regs[k] {
+				s.fail("regions agree on something else than was written: key %d: want %v, have %v", k, want[k], final.regs[k])
+			}
+		}
 	}
 }
 
@@ -557,6 +561,8 @@ func chaosSeed(seed uint64, f fault) string {
 	}
 	s.chaos(2500 * time.Millisecond)
 	s.mustConverge(9 * time.Second)
+	s.run(1200 * time.Millisecond) // a lost incarnation's last frames may still be on their way, or wait for a clock
+	s.mustConverge(4 * time.Second)
 	for _, node := range s.nodes {
 		if len(node.host.emptied) > 0 {
 			s.fail("%s was emptied although logs were only cut where allowed: %+v", node.name, node.host.emptied)
@@ -604,12 +610,10 @@ func TestSimulatedChaos(t *testing.T) {
 	if testing.Short() {
 		seeds = 60
 	}
-	for seed := range seeds {
+	for seed, failed := 0, 0; seed < seeds && failed < 5; seed++ {
 		if why := chaosSeed(uint64(seed), faultNone); why != "" {
 			t.Errorf("seed %d: %s", seed, why)
-			if seed > 40 {
-				return
-			}
+			failed++
 		}
 	}
 }

@@ -100,7 +100,7 @@ func (c *Core) lagOut(p *peer) (lagMs int64, backlog uint64) {
 
 func (c *Core) stateOf(p *peer) State {
 	switch {
-	case !p.up || p.established && !c.alive(p):
+	case !p.up || p.everHeard && p.unheardFor(c.nowUs) > c.cfg.DeadAfter.Microseconds():
 		return StateDown
 	case !p.established:
 		return StateConnecting

@@ -10,6 +10,7 @@ const (
 	chunkBytes   = 256 << 10 // asked of ExportState at a time
 	maxChunks    = 64        // unacknowledged chunks
 	sourceIdleUs = 5_000_000 // silence after which another source may take over
+	maxBackoff   = 6         // rounds without progress before a transfer begins anew
 )
 
 // outTransfer is a walk over all keys on its way to a peer. It survives new
@@ -48,8 +49,8 @@ func (c *Core) pumpTransfer(p *peer) {
 	if t == nil || p.told&remoteFull != 0 {
 		return
 	}
-	if p.told&remoteBusy != 0 {
-		p.outgoing = nil // it has another source; look again when that is done
+	if p.told&remoteBusy != 0 || t.backoff > maxBackoff {
+		p.outgoing = nil // it has another source, or forgot: checkCut looks again
 		return
 	}
 	c.makeChunks(p, t)
@@ -121,6 +122,13 @@ func (c *Core) onTransferAck(p *peer, r *report) {
 	if t.ended && len(t.chunks) == 0 {
 		p.outgoing = nil
 		c.rewind(p)
+	}
+}
+
+// checkSource gives up on a source that fell silent.
+func (c *Core) checkSource() {
+	if c.source != nil && c.nowUs-c.sourceUs > sourceIdleUs && !c.alive(c.source) {
+		c.dropTransferFrom(c.source)
 	}
 }
 
