@@ -45,13 +45,17 @@ const (
 const (
 	// World rows write or read data without naming keys and need all of it
 	// to stand still.
-	World Flags = 1 << (iota + 24)
+	World Flags = 1 << (iota + 20)
 	// Walk rows only read, shard by shard, without naming keys.
 	Walk
 	// Control rows touch no data; they run outside any tx even inside EXEC.
 	Control
 	// Unqueued rows run at once inside MULTI (EXEC, DISCARD, ...).
 	Unqueued
+	// EndsMulti marks EXEC: gates judge it by what is queued.
+	EndsMulti
+	// SelectsDB rows change what database later commands mean.
+	SelectsDB
 	// Replication rows belong to sibling links.
 	Replication
 )

@@ -185,6 +185,18 @@ func (e *Engine) ApplyStates(entries []StateEntry, nowMs int64) error {
 	return nil
 }
 
+// LoadRows is ApplyStates for rows at start, while KeepRows is off: their keys
+// may be evicted to them.
+func (e *Engine) LoadRows(entries []StateEntry, nowMs int64) error {
+	if err := e.ApplyStates(entries, nowMs); err != nil {
+		return err
+	}
+	for _, en := range entries {
+		e.RowWritten(en)
+	}
+	return nil
+}
+
 // LastReading is the greatest reading of any stamp in memory; a start takes
 // the clock beyond it.
 func (e *Engine) LastReading() clock.Reading {

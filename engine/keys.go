@@ -20,6 +20,9 @@ type Info struct {
 	Freq       uint8
 }
 
+// Require ends the run if the value of k lies on disk.
+func (t *Tx) Require(k Key) { t.value(k) }
+
 // Exists reports whether k is there, for a read that leaves recency alone but
 // counts as hit or miss (EXISTS, TTL, TYPE).
 func (t *Tx) Exists(k Key) bool { return t.read(k) != nil }

@@ -249,9 +249,8 @@ func valueDigest(dst []byte, x *entry) []byte {
 }
 
 // TakeDirty hands over the keys changed since the last call, in key order, and
-// the stored databases flushed since. mark runs at the same instant: whatever
-// it reads of log position and vector covers exactly those changes.
-func (e *Engine) TakeDirty(mark func()) (keys []RowKey, flushedDBs []int) {
+// the stored databases flushed since, all of one moment.
+func (e *Engine) TakeDirty() (keys []RowKey, flushedDBs []int) {
 	e.WithWorld(func() {
 		for _, s := range e.shards {
 			keys = append(keys, s.dirty...)
@@ -261,7 +260,6 @@ func (e *Engine) TakeDirty(mark func()) (keys []RowKey, flushedDBs []int) {
 			flushedDBs = append(flushedDBs, db)
 		}
 		clear(e.flushed)
-		mark()
 	})
 	slices.Sort(flushedDBs)
 	slices.SortFunc(keys, compareRowKeys)

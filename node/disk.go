@@ -1,0 +1,485 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"geocache/clock"
+	"geocache/config"
+	"geocache/engine"
+	"geocache/op"
+	"geocache/persist"
+)
+
+// disk is the node's side of package persist.
+type disk struct {
+	db       atomic.Pointer[persist.DB] // nil: nothing is kept
+	identity persist.Identity
+	recovery recoveryInfo
+
+	checkpoint struct {
+		sync.Mutex
+		run     *persist.Checkpoint
+		rows    *rowSource
+		vector  clock.Vector
+		lastMs  int64
+		failing bool
+		count   int64
+	}
+}
+
+type recoveryInfo struct {
+	keys, batches int64
+	micros        int64
+	clean         bool
+}
+
+func (n *Node) syncPolicy(s *config.Snapshot) persist.Policy {
+	switch {
+	case !s.AppendOnly:
+		return persist.No // the log serves siblings; SyncLog still syncs it
+	case s.AppendFsync == config.FsyncAlways:
+		return persist.Always
+	case s.AppendFsync == config.FsyncNo:
+		return persist.No
+	}
+	return persist.EverySec
+}
+
+// regionName is the region's name; without one the data is that of a lone
+// cache.
+func regionName(s *config.Snapshot) string {
+	if s.Region == "" {
+		return "local"
+	}
+	return s.Region
+}
+
+// openDisk opens the data directory if anything consumes ops, recovers what is
+// there, and settles who this region is.
+func (n *Node) openDisk() error {
+	snap := n.conf.Load()
+	if !snap.AppendOnly && len(snap.Siblings) == 0 {
+		id := persist.Identity{Region: regionName(snap), Origin: clock.NewOrigin(regionName(snap), uint64(n.wall.NowMs()))}
+		n.disk.identity = id
+		n.engine.SetOrigin(id.Origin)
+		n.commit.attach(nil, id.Origin, nil, nil)
+		return nil
+	}
+	db, rec, err := n.openStore(snap)
+	if err != nil {
+		return err
+	}
+	n.engine.Configure(n.params(snap))
+	vector, err := n.recover(db, rec)
+	if err != nil {
+		return errors.Join(err, db.Close())
+	}
+	if err := n.settleIdentity(db, rec, snap, vector); err != nil {
+		return errors.Join(err, db.Close())
+	}
+	n.disk.db.Store(db)
+	n.engine.SetOrigin(n.disk.identity.Origin)
+	n.commit.attach(db.Log, n.disk.identity.Origin, vector, vector)
+	return nil
+}
+
+func (n *Node) openStore(snap *config.Snapshot) (*persist.DB, persist.Recovery, error) {
+	store, err := n.opts.OpenStore()
+	if err != nil {
+		return nil, persist.Recovery{}, err
+	}
+	db, rec, err := persist.Open(store, persist.Options{Log: persist.LogOptions{
+		Policy:    n.syncPolicy(snap),
+		OnAppend:  n.opts.WakeLog,
+		OnDurable: n.logDurable,
+		OnDrained: n.resumeAll,
+	}})
+	if err != nil {
+		return nil, rec, errors.Join(err, store.Close())
+	}
+	return db, rec, nil
+}
+
+// loadBatch is how many rows are handed to the engine at a time.
+const loadBatch = 256
+
+// recover loads rows and replays the log tail; it returns the vector.
+func (n *Node) recover(db *persist.DB, rec persist.Recovery) (clock.Vector, error) {
+	start, now := n.opts.Micros(), n.wall.NowMs()
+	info := &n.disk.recovery
+	info.clean = rec.Clean
+	n.engine.SetDBMap(rec.DBMap)
+	var rows []engine.StateEntry
+	flush := func() error {
+		err := n.engine.LoadRows(rows, now)
+		info.keys += int64(len(rows))
+		rows = rows[:0]
+		return err
+	}
+	err := db.LoadRows(func(num int, key, row []byte) error {
+		rows = append(rows, engine.StateEntry{DB: num, Key: append([]byte(nil), key...), State: append([]byte(nil), row...)})
+		if len(rows) == loadBatch {
+			return flush()
+		}
+		return nil
+	})
+	if err == nil {
+		err = flush()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("load rows: %w", err)
+	}
+	// What the log's tail changes is newer than its row.
+	p := n.engine.Params()
+	p.KeepRows = true
+	n.engine.Configure(p)
+	vector := rec.Vector.Clone()
+	n.commit.hlc.Observe(rec.LastReading)
+	err = db.ReplayLog(func(pos uint64, raw []byte) error {
+		b, err := op.ParseBatch(raw)
+		if err == nil {
+			err = b.Check()
+		}
+		if err == nil {
+			err = n.engine.Apply(b, engine.FromLog, now)
+		}
+		if err != nil {
+			return fmt.Errorf("log position %d: %w", pos, err)
+		}
+		vector.Raise(b.Origin, b.Last())
+		n.commit.hlc.Observe(b.Last())
+		info.batches++
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("replay log: %w", err)
+	}
+	n.commit.hlc.Observe(n.engine.LastReading())
+	info.micros = n.opts.Micros() - start
+	n.log.Info("data loaded", "keys", info.keys, "batches", info.batches, "seconds", float64(info.micros)/1e6, "clean", rec.Clean)
+	return vector, nil
+}
+
+// settleIdentity decides which incarnation this start continues or begins.
+func (n *Node) settleIdentity(db *persist.DB, rec persist.Recovery, snap *config.Snapshot, vector clock.Vector) error {
+	id, name := rec.Identity, regionName(snap)
+	hasData := !rec.Identity.IsZero() && len(vector) > 0
+	switch {
+	case id.IsZero():
+		id = persist.Identity{Region: name, Origin: n.newOrigin(name, 0)}
+	case id.Region != name && id.Region != regionName(&config.Snapshot{}) && id.Deployment != 0:
+		return fmt.Errorf("the data directory belongs to region %q, but the configuration says region %q", id.Region, name)
+	case id.Region != name:
+		id.Region, id.Origin = name, n.newOrigin(name, 0)
+	case !rec.Clean:
+		// The log's tail may be gone: stamps and subtotals of the lost part
+		// must not be used twice.
+		id.Origin = n.newOrigin(name, id.Origin.Incarnation())
+	}
+	if len(snap.Siblings) > 0 {
+		n.found(&id, hasData)
+	}
+	n.disk.identity = id
+	return db.SetIdentity(id)
+}
+
+// newOrigin begins an incarnation after the one before.
+func (n *Node) newOrigin(name string, before uint64) clock.Origin {
+	return clock.NewOrigin(name, max(uint64(n.wall.NowMs()), before+1))
+}
+
+// found makes the region part of a deployment when it gets its first sibling.
+func (n *Node) found(id *persist.Identity, hasData bool) {
+	if id.Deployment != 0 {
+		return
+	}
+	id.Deployment = n.rand.Uint64() | 1
+	id.DeploymentFirm = hasData
+	id.Founding = clock.Stamp{At: n.commit.hlc.Now(), Origin: id.Origin}
+}
+
+// logDurable is called when the log is safe up to pos: held output may leave.
+func (n *Node) logDurable(pos uint64) {
+	n.commit.durable(pos)
+	n.releaseHeld(pos)
+}
+
+// WriteLog writes what waits in the log; it is the log-writer's step.
+func (n *Node) WriteLog() (more bool) {
+	db := n.disk.db.Load()
+	if db == nil {
+		return false
+	}
+	more, err := db.Log.WriteStep()
+	if err != nil {
+		n.diskFailed(err)
+		return false
+	}
+	return more
+}
+
+// SyncLog makes the written log durable; it is due once a second.
+func (n *Node) SyncLog() {
+	db := n.disk.db.Load()
+	if db == nil {
+		return
+	}
+	if err := db.Log.SyncStep(); err != nil {
+		n.diskFailed(err)
+		return
+	}
+	n.keepBound(db)
+}
+
+// boundAheadMs is how far ahead the clock bound is kept on disk, so that it
+// need not be written for every reading.
+const boundAheadMs = 10_000
+
+// keepBound stores a reading that no stamp has passed yet, so that a start
+// with a wall clock set back goes on above it.
+func (n *Node) keepBound(db *persist.DB) {
+	last := n.commit.hlc.Last()
+	if last < clock.Reading(n.stats.clockBound.Load()) {
+		return
+	}
+	bound := clock.ReadingAt(max(last.Ms(), n.wall.NowMs()) + boundAheadMs)
+	if err := db.SetBound(bound); err == nil {
+		n.stats.clockBound.Store(uint64(bound) - uint64(clock.ReadingAt(boundAheadMs/2)))
+	}
+}
+
+// diskFailed is told of every failure and logs the first.
+func (n *Node) diskFailed(err error) {
+	if n.stats.diskFailed.CompareAndSwap(false, true) {
+		n.log.Error("writing to the data directory failed: writes are refused from now on", "error", err)
+		n.resumeAll()
+	}
+}
+
+// diskError is why writes must be refused, or nil.
+func (n *Node) diskError() error {
+	if db := n.disk.db.Load(); db != nil {
+		return db.Log.Failed()
+	}
+	return nil
+}
+
+// Checkpoint pacing.
+const (
+	checkpointRows    = 256 // keys a step writes
+	checkpointEveryMs = 60_000
+)
+
+// Checkpoint does the next piece of a checkpoint, starting one when it is
+// due; more says that it wants to go on at once.
+func (n *Node) Checkpoint() (more bool) {
+	db := n.disk.db.Load()
+	if db == nil {
+		return false
+	}
+	c := &n.disk.checkpoint
+	c.Lock()
+	defer c.Unlock()
+	if c.run == nil && !n.startCheckpoint(db) {
+		return false
+	}
+	if c.run.Behind() != 0 {
+		n.opts.WakeLog()
+		return false
+	}
+	done, err := c.run.Step(checkpointRows)
+	if err == nil {
+		c.rows.written(n.engine)
+	}
+	switch {
+	case err != nil:
+		if !c.failing {
+			n.log.Error("checkpoint failed", "error", err)
+		}
+		c.failing = true
+		c.run, c.rows = nil, nil
+		return false
+	case done:
+		c.failing = false
+		c.count++
+		n.commit.raiseSynced(c.vector)
+		c.run, c.rows = nil, nil
+		return false
+	}
+	return true
+}
+
+// startCheckpoint begins a checkpoint if the log has grown enough since the
+// last, or enough time has passed, or eviction waits for rows.
+func (n *Node) startCheckpoint(db *persist.DB) bool {
+	c := &n.disk.checkpoint
+	now := n.wall.NowMs()
+	pos, vector := n.commit.position()
+	if pos == db.CheckpointPos() {
+		c.lastMs = now
+		return false
+	}
+	st := db.Log.Stats()
+	wanted := n.stats.wantRows.Swap(false)
+	if !wanted && st.Bytes < n.conf.Load().CheckpointLogSize && now-c.lastMs < checkpointEveryMs {
+		return false
+	}
+	db.Log.SetRetain(n.retainFrom())
+	rows := &rowSource{n: n}
+	run, err := db.StartCheckpoint(rows, pos, vector)
+	if err != nil {
+		if !c.failing {
+			n.log.Error("checkpoint failed", "error", err)
+		}
+		c.failing = true
+		return false
+	}
+	c.run, c.rows, c.vector, c.lastMs = run, rows, vector, now
+	return true
+}
+
+// rowSource gives the engine's changed keys to a checkpoint.
+type rowSource struct {
+	n    *Node
+	step []engine.StateEntry // rows handed out since the last step ended
+}
+
+// TakeDirty implements persist.Rows.
+func (r *rowSource) TakeDirty() ([]persist.KeyID, []int) {
+	keys, flushed := r.n.engine.TakeDirty()
+	ids := make([]persist.KeyID, len(keys))
+	for i, k := range keys {
+		ids[i] = persist.KeyID{DB: k.DB, Key: k.Key}
+	}
+	return ids, flushed
+}
+
+// AppendRow implements persist.Rows.
+func (r *rowSource) AppendRow(dst []byte, db int, key []byte) ([]byte, bool) {
+	en, ok := r.n.engine.Row(engine.RowKey{DB: db, Key: string(key)})
+	if !ok {
+		return dst, false
+	}
+	if en.Evicted {
+		en.State = r.n.withRowValue(en)
+	}
+	r.step = append(r.step, en.StateEntry)
+	return append(dst, en.State...), true
+}
+
+// DBMap implements persist.Rows.
+func (r *rowSource) DBMap() []int { return r.n.engine.DBMap() }
+
+// written tells the engine which rows have reached the store.
+func (r *rowSource) written(e *engine.Engine) {
+	for _, en := range r.step {
+		e.RowWritten(en)
+	}
+	clear(r.step)
+	r.step = r.step[:0]
+}
+
+// withRowValue completes a state whose value was evicted from its older row.
+func (n *Node) withRowValue(en engine.ExportEntry) []byte {
+	st, err := op.DecodeKeyState(en.State)
+	if err != nil {
+		return en.State
+	}
+	row, err := n.disk.db.Load().GetRow(en.DB, en.Key)
+	if err != nil {
+		return en.State
+	}
+	old, err := op.DecodeKeyState(row)
+	if err != nil || old.ValueStamp != st.ValueStamp {
+		return en.State
+	}
+	st.Value = old.Value
+	return st.Append(nil)
+}
+
+// fetchRows brings evicted values back and then runs done.
+func (n *Node) fetchRows(need *engine.NeedRow, done func(error)) {
+	n.opts.Spawn(func() {
+		db := n.disk.db.Load()
+		for _, k := range need.Rows {
+			row, err := db.GetRow(k.DB, []byte(k.Key))
+			if err == nil {
+				err = n.engine.RestoreRow(k, row)
+			}
+			if err != nil {
+				n.log.Error("a value that was evicted to disk cannot be read", "key", k.Key, "error", err)
+				done(err)
+				return
+			}
+		}
+		done(nil)
+	})
+}
+
+// switchAppendOnly is CONFIG SET appendonly, both ways.
+func (n *Node) switchAppendOnly(old, next *config.Snapshot) error {
+	if old.AppendOnly == next.AppendOnly {
+		return nil
+	}
+	n.reconfigure.Lock()
+	defer n.reconfigure.Unlock()
+	if db := n.disk.db.Load(); db != nil && len(next.Siblings) > 0 {
+		db.Log.SetPolicy(n.syncPolicy(next)) // siblings need the store anyway
+		return nil
+	}
+	if next.AppendOnly {
+		return n.attachDisk(next)
+	}
+	return n.detachDisk(next)
+}
+
+// attachDisk begins to keep data that so far was only in memory: what the
+// directory holds is replaced, and everything here is written by the next
+// checkpoint.
+func (n *Node) attachDisk(next *config.Snapshot) error {
+	db, _, err := n.openStore(next)
+	if err != nil {
+		return err
+	}
+	id := n.disk.identity
+	_, vector := n.commit.position()
+	if err := db.DeleteAll(id, nil); err != nil {
+		return errors.Join(err, db.Close())
+	}
+	n.engine.WithWorld(func() {
+		_, vector = n.commit.position()
+		n.disk.db.Store(db)
+		n.commit.attach(db.Log, id.Origin, vector, nil)
+		n.engine.Configure(n.params(next))
+		n.engine.MarkDirty()
+	})
+	n.stats.wantRows.Store(true)
+	return nil
+}
+
+// detachDisk stops keeping data; what is on disk stays as it is.
+func (n *Node) detachDisk(next *config.Snapshot) error {
+	db := n.disk.db.Load()
+	if db == nil {
+		return nil
+	}
+	c := &n.disk.checkpoint
+	c.Lock()
+	defer c.Unlock()
+	n.engine.WithWorld(func() {
+		_, vector := n.commit.position()
+		n.disk.db.Store(nil)
+		n.commit.attach(nil, n.disk.identity.Origin, vector, vector)
+		n.engine.Configure(n.params(next))
+	})
+	if c.run != nil {
+		c.run.Abort()
+		c.run, c.rows = nil, nil
+	}
+	n.engine.TakeDirty()
+	n.releaseHeld(^uint64(0))
+	return db.CloseClean()
+}

@@ -1,0 +1,167 @@
+package node
+
+import (
+	"geocache/command"
+	"geocache/config"
+	"geocache/engine"
+	"geocache/resp"
+)
+
+// parkReason says what a parked session waits for.
+type parkReason uint8
+
+const (
+	notParked    parkReason = iota
+	parkPaused              // CLIENT PAUSE
+	parkFetching            // a value that lies on disk
+	parkLogFull             // the log-writer has fallen behind
+)
+
+func compatOf(s *config.Snapshot) resp.Compat {
+	if s.Compat == config.Compat70 {
+		return resp.Compat70
+	}
+	return resp.Compat72
+}
+
+// execute runs one command, or queues or refuses it; false means that the
+// session has parked and the same command is to be executed again.
+func (s *Session) execute(args [][]byte) bool {
+	if s.fetching.Load() {
+		return false
+	}
+	s.parked = notParked
+	s.pub.blocked.Store(false)
+	s.mark = s.out.Len()
+	row, rejection := s.n.table.Lookup(args)
+	if rejection != "" {
+		s.reject(nil, rejection)
+		return s.replied()
+	}
+	s.ctx = command.Ctx{Args: args, Row: row, Out: &s.out, DB: int(s.pub.db.Load()), Sess: s, Host: s.n}
+	rejection, why := s.gate(row)
+	switch {
+	case why != notParked:
+		s.parked = why
+		s.pub.blocked.Store(true)
+		s.n.clients.park(s)
+		return false
+	case rejection != "":
+		s.n.stats.of(row).rejected.Add(1)
+		s.reject(row, rejection)
+		return s.replied()
+	case s.multi.active && !row.Has(command.Unqueued):
+		s.queue(row, args)
+		return s.replied()
+	}
+	s.pub.lastRow.Store(row)
+	return s.call(row) && s.replied()
+}
+
+// reject replies with a refusal; inside MULTI it spoils the transaction, and a
+// refused EXEC ends it.
+func (s *Session) reject(row *command.Row, err resp.Error) {
+	if s.multi.active {
+		if row != nil && row.Has(command.Unqueued) && row.Has(command.EndsMulti) {
+			s.discard()
+			err = resp.ExecAbort(err)
+		} else {
+			s.multi.spoiled = true
+		}
+	}
+	s.out.Error(err)
+	s.n.stats.failed(err.Code())
+}
+
+// call runs the row's handler in a tx of the right scope; false means parked.
+func (s *Session) call(row *command.Row) bool {
+	start := s.n.opts.Micros()
+	if row.Has(command.Control) {
+		row.Run(&s.ctx)
+		s.account(row, start)
+		return true
+	}
+	var buf [4]engine.Key
+	sc := engine.Scope{World: row.Has(command.World), Walk: row.Has(command.Walk)}
+	if !sc.World && !sc.Walk {
+		sc.Keys = s.ctx.Scope(buf[:0])
+		sc.Walk = len(sc.Keys) == 0
+	}
+	if !s.run(sc, s.runFn) {
+		return false
+	}
+	s.account(row, start)
+	return true
+}
+
+// runTx is the function of a single command's tx; it may run more than once.
+func (s *Session) runTx(tx *engine.Tx) {
+	s.out.Truncate(s.mark)
+	s.ctx.Tx = tx
+	s.ctx.Row.Run(&s.ctx)
+	s.ctx.Tx = nil
+}
+
+// run executes fn in a tx; where a value lies on disk the session parks until
+// it is fetched.
+func (s *Session) run(sc engine.Scope, fn func(*engine.Tx)) bool {
+	if err := s.fetchErr; err != nil {
+		s.fetchErr = nil
+		s.out.Error(resp.Wrap(err))
+		return true
+	}
+	s.tx.NoTouch = s.noTouch
+	err := s.tx.Run(sc, s.n.wall.NowMs(), fn)
+	if err == nil {
+		return true
+	}
+	s.out.Truncate(s.mark)
+	need := err.(*engine.NeedRow)
+	s.parked = parkFetching
+	s.pub.blocked.Store(true)
+	s.fetching.Store(true)
+	s.n.fetchRows(need, func(err error) {
+		s.fetchErr = err
+		s.fetching.Store(false)
+		s.wake()
+	})
+	return false
+}
+
+// account books the finished command: calls, time, errors.
+func (s *Session) account(row *command.Row, startMicros int64) {
+	n := s.n
+	st := n.stats.of(row)
+	st.calls.Add(1)
+	st.micros.Add(n.opts.Micros() - startMicros)
+	n.stats.commands.Add(1)
+	if b := s.out.Bytes(); len(b) > s.mark && b[s.mark] == '-' {
+		st.failed.Add(1)
+		n.stats.failed(errorCode(b[s.mark+1:]))
+	}
+}
+
+// errorCode is the first word of an error reply.
+func errorCode(b []byte) string {
+	for i, c := range b {
+		if c == ' ' || c == '\r' {
+			return string(b[:i])
+		}
+	}
+	return string(b)
+}
+
+// replied applies CLIENT REPLY to what the command appended; it is always
+// true.
+func (s *Session) replied() bool {
+	switch {
+	case s.replyMode == command.ReplyOff:
+		s.out.Truncate(s.mark)
+	case s.skipReplies > 0:
+		s.skipReplies--
+		if s.skipReplies == 0 {
+			s.out.Truncate(s.mark)
+		}
+	}
+	return true
+}

@@ -1,0 +1,45 @@
+package node
+
+import (
+	"geocache/command"
+	"geocache/resp"
+)
+
+// gate asks, in Redis' order, everything that may refuse or postpone a
+// command before it runs or is queued.
+func (s *Session) gate(row *command.Row) (refusal resp.Error, park parkReason) {
+	n := s.n
+	writes, denyOOM := row.Has(command.Write), row.Has(command.DenyOOM)
+	if row.Has(command.EndsMulti) && s.multi.active {
+		writes = writes || s.multi.flags&command.Write != 0
+		denyOOM = denyOOM || s.multi.flags&command.DenyOOM != 0
+	}
+	if !s.authenticated && !row.Has(command.NoAuth) {
+		return resp.ErrNoAuth, notParked
+	}
+	if row.Has(command.Replication) && !n.Configured() {
+		return resp.ErrSiblingOnly, notParked
+	}
+	if s.multi.active && row.Has(command.NoMulti) {
+		return resp.ErrNotInMulti, notParked
+	}
+	if n.conf.Load().MaxMemory > 0 && !n.fitMemory() {
+		if denyOOM || s.multi.active && !row.Has(command.Unqueued) {
+			return resp.ErrOOM, notParked
+		}
+	}
+	if writes {
+		if err := n.diskError(); err != nil {
+			return resp.MisconfAOF(err.Error()), notParked
+		}
+	}
+	if n.pause.holds(writes) {
+		return "", parkPaused
+	}
+	if writes {
+		if db := n.disk.db.Load(); db != nil && db.Log.Full() {
+			return "", parkLogFull
+		}
+	}
+	return "", notParked
+}

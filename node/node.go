@@ -1,0 +1,232 @@
+// Package node is one region without sockets: sessions, dispatch and its
+// gates, commit, parking, checkpoints, the glue to siblings, and the wiring of
+// everything below.
+//
+// Nouns: a Node is the region; a Session is one client connection's state; the
+// commit log is where stamp and log position are taken together. The road of a
+// write is told in docs/ARCHITECTURE.md; it runs Session.Feed (session.go),
+// gates (gates.go), run (dispatch.go), commitLog (commit.go), output and hold
+// (session.go).
+//
+// The package knows nothing of sockets, files or goroutines: work that may
+// block goes to Options.Spawn or is a step that the server (or a simulator)
+// drives: Tick, WriteLog, SyncLog, Checkpoint, TakeFrames.
+//
+// Locks, outermost first: Node.repl.mu (the sibling protocol), then engine
+// shard locks, then commitLog.mu. Session state belongs to the goroutine that
+// drives the session; what others may touch of it is atomic or under
+// Session.mail.mu, a leaf. Node.clients.mu and Node.pause.mu are leaves.
+package node
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+
+	"geocache/clock"
+	"geocache/command"
+	"geocache/config"
+	"geocache/engine"
+	"geocache/lru"
+	"geocache/persist"
+)
+
+// Options are what a node needs from the world around it.
+type Options struct {
+	Config *config.Config
+	Wall   clock.Wall
+	// Micros measures durations, in microseconds.
+	Micros func() int64
+	Seed   uint64
+	// OpenStore opens the data directory; it is called when persistence or a
+	// sibling makes it necessary.
+	OpenStore func() (persist.Store, error)
+	// Spawn runs work that may block.
+	Spawn func(func())
+	Log   *slog.Logger
+	RunID string // 40 hex digits
+	// WakeLog and WakeLinks say, from any goroutine and without blocking, that
+	// WriteLog or TakeFrames has work.
+	WakeLog   func()
+	WakeLinks func()
+	// RewriteConfig hands the configuration file's text to rewrite and
+	// replaces the file with the result.
+	RewriteConfig func(rewrite func(old string) string) error
+	// Stop asks the server to end, after SHUTDOWN; it does not block.
+	Stop func()
+	// Process describes the process for INFO.
+	Process func() ProcessInfo
+}
+
+// ProcessInfo is what only the process itself knows.
+type ProcessInfo struct {
+	PID                    int
+	OS, Arch               string
+	Executable, ConfigFile string
+	TCPPort                int
+	RSSBytes               int64
+	UserCPUMicros          int64
+	SysCPUMicros           int64
+	HeapBytes              int64
+	TotalMemoryBytes       int64
+}
+
+// Node is one region.
+type Node struct {
+	opts    Options
+	conf    *config.Config
+	table   *command.Table
+	engine  *engine.Engine
+	commit  *commitLog
+	log     *slog.Logger
+	wall    clock.Wall
+	rand    *clock.Rand
+	disk    disk
+	repl    repl
+	clients registry
+	pause   pause
+	stats   stats
+	startMs int64
+
+	loading  atomic.Bool
+	stopping atomic.Bool
+	noExpire atomic.Bool // DEBUG SET-ACTIVE-EXPIRE 0
+	// reconfigure serialises changes of what consumes ops (persistence,
+	// siblings).
+	reconfigure sync.Mutex
+}
+
+// Open builds a node and recovers its data.
+func Open(o Options) (*Node, error) {
+	table, err := command.New()
+	if err != nil {
+		return nil, err
+	}
+	snap := o.Config.Load()
+	n := &Node{opts: o, conf: o.Config, table: table, log: o.Log, wall: o.Wall, rand: clock.NewRand(o.Seed), startMs: o.Wall.NowMs()}
+	n.stats.init(table)
+	n.clients.init()
+	n.commit = newCommitLog(clock.NewHLC(o.Wall, 0))
+	n.engine = engine.New(engine.Options{
+		Shards: snap.Shards, Databases: snap.Databases, Seed: o.Seed, Rand: n.rand, Sink: n.commit,
+	})
+	if err := n.openDisk(); err != nil {
+		return nil, err
+	}
+	n.engine.Configure(n.params(snap))
+	n.hookConfig()
+	return n, nil
+}
+
+// params derives the engine's settings from the configuration and from what
+// consumes ops now.
+func (n *Node) params(s *config.Snapshot) engine.Params {
+	policy, ok := lru.ParsePolicy(s.MaxMemoryPolicy)
+	if !ok {
+		policy = lru.NoEviction
+	}
+	merging := len(s.Siblings) > 0
+	persistent := n.disk.db.Load() != nil
+	return engine.Params{
+		Policy:       policy,
+		LRU:          lru.Params{Samples: s.MaxMemorySamples, LFULogFactor: s.LFULogFactor, LFUDecayMinutes: s.LFUDecayTimeMinutes},
+		DefaultTTLMs: s.DefaultTTLSeconds * 1000,
+		MaxTTLMs:     s.MaxTTLSeconds * 1000,
+		Merging:      merging,
+		Recording:    persistent,
+		KeepRows:     persistent,
+		EvictToDisk:  merging,
+	}
+}
+
+// hookConfig makes CONFIG SET take effect.
+func (n *Node) hookConfig() {
+	n.conf.OnChangeOf([]string{
+		"maxmemory-policy", "maxmemory-samples", "lfu-log-factor", "lfu-decay-time", "default-ttl", "max-ttl",
+	}, func(_, next *config.Snapshot) error {
+		n.engine.WithWorld(func() { n.engine.Configure(n.params(next)) })
+		return nil
+	})
+	n.conf.OnChange("appendfsync", func(_, next *config.Snapshot) error {
+		if db := n.disk.db.Load(); db != nil {
+			db.Log.SetPolicy(n.syncPolicy(next))
+			n.opts.WakeLog()
+		}
+		return nil
+	})
+	n.conf.OnChange("appendonly", n.switchAppendOnly)
+	n.conf.OnChange("sibling", func(_, _ *config.Snapshot) error {
+		return errors.New("siblings change through REGION ADD and REGION REMOVE")
+	})
+}
+
+// Tick does everything that time asks for; the server calls it about every
+// 10 ms.
+func (n *Node) Tick() {
+	now := n.wall.NowMs()
+	n.endPause(now)
+	n.expireCycle(now)
+	n.forgetRemovals()
+	n.sweepClients(now)
+	n.tickLinks()
+	n.stats.sample(now)
+}
+
+// forgetBatch bounds one Tick's tombstone work.
+const forgetBatch = 4096
+
+func (n *Node) forgetRemovals() {
+	if !n.engine.Params().Merging {
+		return
+	}
+	if stable := n.stable(); len(stable) > 0 {
+		n.engine.ForgetRemovals(stable, forgetBatch)
+	}
+}
+
+// expireSteps bounds the keys one Tick looks at for expiry at effort 1; at
+// higher effort it is a multiple.
+const expireSteps = 64
+
+// expireCycle reclaims expired keys: as long as more than a tenth of what it
+// meets has expired it goes on, up to a quarter of the time between ticks, as
+// Redis' adaptive cycle does.
+func (n *Node) expireCycle(nowMs int64) {
+	if n.noExpire.Load() || n.loading.Load() {
+		return
+	}
+	effort := n.conf.Load().ActiveExpireEffort
+	const tickMicros = 10_000
+	budget := int64(tickMicros) * int64(25+2*(effort-1)) / 100
+	start := n.opts.Micros()
+	for met, reclaimed := 0, 0; ; {
+		m, r := n.engine.ExpireStep(nowMs)
+		met, reclaimed = met+m, reclaimed+r
+		if m == 0 || met >= expireSteps*effort && reclaimed*10 < met || n.opts.Micros()-start > budget {
+			return
+		}
+	}
+}
+
+// Close ends the node: everything acknowledged is on disk when it returns. The
+// caller has stopped all sessions and drivers.
+func (n *Node) Close() error {
+	n.stopping.Store(true)
+	if db := n.disk.db.Load(); db != nil {
+		if err := db.CloseClean(); err != nil {
+			return fmt.Errorf("close data directory: %w", err)
+		}
+	}
+	return nil
+}
+
+// Engine, Config and Table serve handlers.
+func (n *Node) Engine() *engine.Engine { return n.engine }
+
+// Config is the region's configuration.
+func (n *Node) Config() *config.Config { return n.conf }
+
+// Table is the command table.
+func (n *Node) Table() *command.Table { return n.table }
