@@ -38,7 +38,8 @@ const (
 // LogOptions shape a log. Zero values take the defaults.
 type LogOptions struct {
 	Policy Policy
-	// TailBytes is how much of what is written stays readable from memory.
+	// TailBytes is how much of what is written stays readable from memory at
+	// first; see SetTailBytes.
 	TailBytes int64
 	// BacklogBytes is how much may wait to be written before Full.
 	BacklogBytes int64
@@ -69,6 +70,7 @@ type Log struct {
 	written atomic.Uint64 // last position in the store
 	durable atomic.Uint64 // last position that survives a crash; set under mu
 	retain  atomic.Uint64 // positions from here on are still needed
+	keep    atomic.Int64  // the memory tail's budget in bytes
 	backlog atomic.Int64  // bytes appended and not written, with overhead
 	full    atomic.Bool   // somebody was told so
 	groups  atomic.Uint64 // groups written since open
@@ -113,6 +115,7 @@ func newLog(store Store, fail *failure, o LogOptions, b logBounds) *Log {
 	l.written.Store(b.end - 1)
 	l.durable.Store(b.end - 1)
 	l.retain.Store(math.MaxUint64)
+	l.keep.Store(o.TailBytes)
 	l.stored.Store(b.stored)
 	l.dropped.Store(b.dropped)
 	return l
@@ -176,6 +179,11 @@ func (l *Log) SetPolicy(p Policy) { l.policy.Store(uint32(p)) }
 // SetRetain keeps positions from pos on over later checkpoints, for siblings
 // that still need them. After a start nothing is kept until it is called.
 func (l *Log) SetRetain(pos uint64) { l.retain.Store(pos) }
+
+// SetTailBytes changes how much of what is written stays readable from memory,
+// from the next WriteStep that writes on. Without siblings nobody reads it, and
+// 0 keeps nothing.
+func (l *Log) SetTailBytes(n int64) { l.keep.Store(n) }
 
 // Failed is the error that stopped the log for good, or nil.
 func (l *Log) Failed() error { return l.fail.get() }
@@ -274,7 +282,7 @@ func (l *Log) trim() {
 	n := 0
 	for ; n < len(l.chunks); n++ {
 		c := l.chunks[n]
-		if l.tail <= l.opts.TailBytes || c.end() > l.written.Load()+1 {
+		if l.tail <= l.keep.Load() || c.end() > l.written.Load()+1 {
 			break
 		}
 		l.tail -= int64(len(c.data))

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"sync"
 	"testing"
 )
@@ -172,11 +173,41 @@ func TestTailIsBoundedAndDiskGoesOn(t *testing.T) {
 		}
 		next = n
 	}
+	l.SetTailBytes(0)
+	l.Append(rec(500))
+	writeAll(t, l)
+	if n := l.Stats().TailBytes; n != 0 {
+		t.Fatalf("tail of %d bytes without a budget", n)
+	}
 	big := make([]byte, 3<<20)
 	pos := l.Append(big)
 	if recs, _, err := l.Read(pos, 1); err != nil || len(recs) != 1 || len(recs[0]) != len(big) {
 		t.Fatal("a record beyond maxBytes must still come")
 	}
+}
+
+// A record larger than Pebble's memtables, through a crash.
+func TestHugeRecord(t *testing.T) {
+	eachDisk(t, func(t *testing.T, d disk) {
+		db, _, err := Open(d.open(t), Options{Log: LogOptions{Policy: Always, TailBytes: 1}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		huge := bytes.Repeat([]byte("0123456789abcdef"), 1<<18)
+		for _, rec := range [][]byte{[]byte("a"), huge, []byte("z")} {
+			db.Log.Append(rec)
+		}
+		writeAll(t, db.Log)
+		d.crash(t, rand.New(rand.NewPCG(1, 2)))
+		if db, _, err = Open(d.open(t), Options{}); err != nil {
+			t.Fatal(err)
+		}
+		recs, next, err := db.Log.Read(2, 1<<30)
+		if err != nil || next != 4 || !bytes.Equal(recs[0], huge) || string(recs[1]) != "z" {
+			t.Fatal(len(recs), next, err)
+		}
+		_ = db.Close()
+	})
 }
 
 func TestNothingIsDurableAfterAFailure(t *testing.T) {

@@ -284,14 +284,15 @@ func (s *pebbleStore) Metrics() Metrics {
 	return out
 }
 
-// Close syncs and closes. A store that failed is only unlocked: Pebble's own
-// close would wait for a write that never comes.
+// Close syncs and closes. A store that failed is left as it is, its directory
+// locked until the process ends: Pebble's own close would wait for a write that
+// never comes, and nobody may write behind its back.
 func (s *pebbleStore) Close() error {
 	if s.closed.Swap(true) {
 		return ErrClosed
 	}
 	if s.failed.get() != nil {
-		return s.lock.Close()
+		return nil
 	}
 	return errors.Join(s.db.Close(), s.lock.Close())
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -221,6 +222,66 @@ func TestOpenPebbleRefusals(t *testing.T) {
 	}
 	if _, err := s.Get(nil); !errors.Is(err, ErrClosed) {
 		t.Fatal(err)
+	}
+}
+
+func TestOpenPebbleReportsDamage(t *testing.T) {
+	dir := t.TempDir()
+	s, err := OpenPebble(dir, PebbleOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b Batch
+	for i := range 1000 {
+		b.Set(fmt.Appendf(nil, "%04d", i), bytes.Repeat([]byte("v"), 100))
+	}
+	if err := errors.Join(s.Apply(&b, Sync), s.Close()); err != nil {
+		t.Fatal(err)
+	}
+	// Opening replays the write-ahead log into a table; a second one reads it.
+	if s, err = OpenPebble(dir, PebbleOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Close(); err != nil {
+		t.Fatal(err)
+	}
+	tables, err := filepath.Glob(dir + "/*.sst")
+	if err != nil || len(tables) == 0 {
+		t.Fatal("no table on disk", err)
+	}
+	for _, name := range tables {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range data[:len(data)/2] {
+			data[i] ^= 0x55
+		}
+		if err := os.WriteFile(name, data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var damaged *DamageError
+	if s, err = OpenPebble(dir, PebbleOptions{}); err == nil {
+		err = walk(s, []byte{0}, []byte{0xff}, func(_, _ []byte) error { return nil })
+		_ = s.Close()
+	}
+	if !errors.As(err, &damaged) {
+		t.Fatalf("broken tables: %v", err)
+	}
+	manifests, err := filepath.Glob(dir + "/MANIFEST-*")
+	if err != nil || len(manifests) == 0 {
+		t.Fatal("no manifest", err)
+	}
+	for _, name := range manifests {
+		if err := os.WriteFile(name, []byte("nonsense"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 2 { // the first failure must let go of the lock
+		if _, err := OpenPebble(dir, PebbleOptions{}); err == nil || errors.As(err, new(*LockedError)) {
+			t.Fatalf("broken manifest: %v", err)
+		}
 	}
 }
 
