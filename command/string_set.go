@@ -1,0 +1,231 @@
+package command
+
+import (
+	"geocache/engine"
+	"geocache/resp"
+)
+
+// setOptions are SET's options behind the value.
+type setOptions struct {
+	cond condition
+	get  bool
+	ttl  ttl
+}
+
+// parseSet reads SET's options; ok is false on a syntax error.
+func (c *Ctx) parseSet() (o setOptions, err resp.Error) {
+	for i := 3; i < len(c.Args); {
+		w := c.word(i)
+		if w == "get" {
+			o.get = true
+			i++
+			continue
+		}
+		n, err := o.cond.take(c.Args, i, w)
+		if err != "" {
+			return o, err
+		}
+		if n == 0 {
+			n = o.ttl.take(c.Args, i, w, ttlTimes|ttlKeep)
+		}
+		if n == 0 {
+			return o, resp.ErrSyntax
+		}
+		i += n
+	}
+	return o, ""
+}
+
+func set(c *Ctx) {
+	if len(c.Args) == 3 {
+		c.Tx.SetString(c.Key(1), c.Args[2], engine.NoDeadline())
+		c.Out.OK()
+		return
+	}
+	o, fail := c.parseSet()
+	var exp engine.Expiry
+	if fail == "" {
+		exp, fail = c.expiry(o.ttl)
+	}
+	if fail != "" {
+		c.Fail(fail)
+		return
+	}
+	// The condition is asked before GET replies: an error must stand alone.
+	met, err := o.cond.met(c, c.Key(1))
+	if err != nil {
+		c.FailWith(err)
+		return
+	}
+	if o.get {
+		if _, ok := c.get(1); !ok {
+			return
+		}
+	}
+	if met {
+		c.Tx.SetString(c.Key(1), c.Args[2], exp)
+	}
+	switch {
+	case o.get:
+	case met:
+		c.Out.OK()
+	default:
+		c.Out.Null()
+	}
+}
+
+func getSet(c *Ctx) {
+	if _, ok := c.get(1); ok {
+		c.Tx.SetString(c.Key(1), c.Args[2], engine.NoDeadline())
+	}
+}
+
+func setNX(c *Ctx) {
+	if c.has(c.Key(1)) {
+		c.Out.Int(0)
+		return
+	}
+	c.Tx.SetString(c.Key(1), c.Args[2], engine.NoDeadline())
+	c.Out.Int(1)
+}
+
+func setEX(c *Ctx)  { c.setExpiring(ttlEX) }
+func pSetEX(c *Ctx) { c.setExpiring(ttlPX) }
+
+func (c *Ctx) setExpiring(f ttlForm) {
+	exp, fail := c.expiry(ttl{f, c.Args[2]})
+	if fail != "" {
+		c.Fail(fail)
+		return
+	}
+	c.Tx.SetString(c.Key(1), c.Args[3], exp)
+	c.Out.OK()
+}
+
+func mset(c *Ctx) {
+	if len(c.Args)%2 == 0 {
+		c.Fail(resp.WrongArity(c.Row.FullName()))
+		return
+	}
+	c.setPairs(c.Args[1:], engine.NoDeadline())
+	c.Out.OK()
+}
+
+func msetNX(c *Ctx) {
+	if len(c.Args)%2 == 0 {
+		c.Fail(resp.WrongArity(c.Row.FullName()))
+		return
+	}
+	if !c.pairsMeet(c.Args[1:], condNX) {
+		c.Out.Int(0)
+		return
+	}
+	c.setPairs(c.Args[1:], engine.NoDeadline())
+	c.Out.Int(1)
+}
+
+func (c *Ctx) setPairs(pairs [][]byte, exp engine.Expiry) {
+	for i := 0; i < len(pairs); i += 2 {
+		c.Tx.SetString(engine.Key{DB: c.DB, Name: pairs[i]}, pairs[i+1], exp)
+	}
+}
+
+// pairsMeet reports whether all keys of pairs are there (condXX), none is
+// (condNX), or nobody asks.
+func (c *Ctx) pairsMeet(pairs [][]byte, kind condKind) bool {
+	if kind == condNone {
+		return true
+	}
+	for i := 0; i < len(pairs); i += 2 {
+		if c.has(engine.Key{DB: c.DB, Name: pairs[i]}) != (kind == condXX) {
+			return false
+		}
+	}
+	return true
+}
+
+// msetEX is MSETEX numkeys key value ... [NX|XX] [EX s|...|KEEPTTL].
+func msetEX(c *Ctx) {
+	n, ok := resp.ParseInt(c.Args[1])
+	switch {
+	case !ok || n <= 0:
+		c.Fail(resp.ErrInvalidNumKeys)
+		return
+	case n > int64(len(c.Args)-2)/2:
+		c.Fail(resp.ErrPairCount)
+		return
+	}
+	pairs := c.Args[2 : 2+2*n]
+	var cond condition
+	var t ttl
+	for i := 2 + 2*int(n); i < len(c.Args); {
+		w := c.word(i)
+		used := t.take(c.Args, i, w, ttlTimes|ttlKeep)
+		if k := condWord(w); used == 0 && (k == condNX || k == condXX) {
+			used, _ = cond.take(c.Args, i, w)
+		}
+		if used == 0 {
+			c.Fail(resp.ErrSyntax)
+			return
+		}
+		i += used
+	}
+	exp, fail := c.expiry(t)
+	if fail != "" {
+		c.Fail(fail)
+		return
+	}
+	if !c.pairsMeet(pairs, cond.kind) {
+		c.Out.Int(0)
+		return
+	}
+	c.setPairs(pairs, exp)
+	c.Out.Int(1)
+}
+
+// getEX is GETEX. As in Redis the time is looked at only where the key is
+// there, and an absolute time that has passed deletes the key.
+func getEX(c *Ctx) {
+	var t ttl
+	for i := 2; i < len(c.Args); {
+		n := t.take(c.Args, i, c.word(i), ttlTimes|ttlPersist)
+		if n == 0 {
+			c.Fail(resp.ErrSyntax)
+			return
+		}
+		i += n
+	}
+	k := c.Key(1)
+	val, found, err := c.Tx.GetString(k)
+	switch {
+	case err != nil:
+		c.FailWith(err)
+		return
+	case !found:
+		c.Out.Null()
+		return
+	}
+	var deadline int64
+	if t.form&ttlTimes != 0 {
+		var fail resp.Error
+		if deadline, fail = c.deadline(t); fail != "" {
+			c.Fail(fail)
+			return
+		}
+	}
+	c.Out.Bulk(val)
+	if t.form != 0 {
+		c.setDeadline(k, deadline)
+	}
+}
+
+// setDeadline gives a key that is there a deadline, or with 0 takes it away; a
+// deadline that has passed deletes it.
+func (c *Ctx) setDeadline(k engine.Key, ms int64) {
+	switch now, _ := c.Tx.Deadline(k); {
+	case ms != 0 && ms <= c.NowMs():
+		c.Tx.Delete(k)
+	case ms != now:
+		c.Tx.SetDeadline(k, ms)
+	}
+}
