@@ -345,14 +345,25 @@ func (c *Core) lacks(p *peer) bool {
 }
 
 // mayCopyTo reports whether joining our state into the peer's is safe: it has
-// nothing, or nothing of ours, or got a copy from us just now.
+// nothing, or nothing that we have but what it wrote itself, or got a copy from
+// us just now. A peer that was in step once may hold what was removed since, and
+// our tombstones may be gone.
 func (c *Core) mayCopyTo(p *peer) bool {
 	if !p.info.hasData || p.granted == p.info.origin {
 		return true
 	}
+	merging := p.intent == IntentMerge || p.info.intent == IntentMerge || len(p.info.former)+len(c.self.Former) > 0
 	for o := range p.acked {
-		if o.Region() == c.self.Origin.Region() {
+		switch o.Region() {
+		case p.info.origin.Region():
+		case c.self.Origin.Region():
 			return false
+		default:
+			// Of two merged deployments, a third region's changes may have
+			// come around before ours.
+			if c.vec[o] > 0 && !merging {
+				return false
+			}
 		}
 	}
 	return true

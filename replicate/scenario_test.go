@@ -110,6 +110,7 @@ func TestMemberBehindTheCutLogIsEmptied(t *testing.T) {
 		s.writeSome(s.nodes["bb"])
 		s.step()
 	}
+	s.run(300 * time.Millisecond)
 	s.syncAll()
 	// The budget is spent on both sides of the partition.
 	for _, n := range s.nodes {
@@ -277,6 +278,48 @@ func TestDeployments(t *testing.T) {
 	s = firmWithData(IntentEmpty, IntentEmpty)
 	if s.peer("aa", "bb").State != StateRefused || len(s.nodes["aa"].host.emptied)+len(s.nodes["bb"].host.emptied) > 0 {
 		t.Error("two regions told to empty themselves must do nothing")
+	}
+}
+
+func TestMergeOfDeploymentsWithCutLogs(t *testing.T) {
+	s := newSim(13, "aa", "bb")
+	for range 40 {
+		s.writeSome(s.nodes["aa"])
+		s.writeSome(s.nodes["bb"])
+	}
+	s.mustConverge(2 * time.Second)
+	c := s.add("cc", 3)
+	c.host.id.Firmness = Firm
+	s.boot(c)
+	for range 40 {
+		s.writeSome(c)
+	}
+	s.syncAll()
+	s.run(time.Second)
+	for _, n := range s.nodes {
+		n.host.cut(n.host.LogEnd())
+	}
+	for _, name := range []string{"aa", "bb"} {
+		s.connect(name, "cc")
+		s.connect("cc", name)
+	}
+	s.run(time.Second)
+	if st := s.peer("cc", "aa").State; st != StateRefused {
+		t.Errorf("state before MERGE: %s", st)
+	}
+	s.must(s.nodes["aa"].core.AddPeer("cc", PeerOptions{Intent: IntentMerge}))
+	s.mustConverge(8 * time.Second)
+	s.run(3 * time.Second)
+	s.check(t)
+	for _, n := range s.nodes {
+		if n.host.id.Deployment != 3 || len(n.host.emptied) > 0 {
+			t.Errorf("%+v %+v", n.host.id, n.host.emptied)
+		}
+		for _, p := range n.core.Peers() {
+			if p.State != StateUp {
+				t.Errorf("%s: %s is %s %s", n.name, p.Name, p.State, p.Reason)
+			}
+		}
 	}
 }
 

@@ -119,7 +119,9 @@ func (h *toyHost) Apply(b op.Batch) error {
 
 func joinBatch(regs map[int]register, b op.Batch) {
 	for o := range b.Ops() {
-		join(regs, int(o.Key[0]), register{o.Stamp, string(o.Value)})
+		if len(o.Key) == 1 { // a fuzzer may send others
+			join(regs, int(o.Key[0]), register{o.Stamp, string(o.Value)})
+		}
 	}
 }
 
@@ -228,8 +230,8 @@ func (h *toyHost) ApplyState(es []StateEntry) error {
 	}
 	for _, e := range es {
 		ks, err := op.DecodeKeyState(e.State)
-		if err != nil {
-			return err
+		if err != nil || len(e.Key) != 1 {
+			return fmt.Errorf("toy: not a register: %w", err)
 		}
 		r := register{ks.ValueStamp, string(ks.Value)}
 		h.hlc.Observe(ks.ValueStamp.At)
