@@ -18,10 +18,15 @@ type Rows interface {
 	// TakeDirty hands over, and forgets, the keys changed since the last call
 	// and the databases flushed since then. Of a flushed database every row
 	// goes whose key is not in keys, so a key that outlived the flush must be.
+	// Memory must not be dropped in favour of a row before RowWritten.
 	TakeDirty() (keys []KeyID, flushedDBs []int)
 	// AppendRow appends the key's present state. live is false when there is
-	// nothing left to remember of the key, tombstones included.
+	// nothing left to remember of the key, tombstones included. It may call
+	// GetRow.
 	AppendRow(dst []byte, db int, key []byte) (row []byte, live bool)
+	// RowWritten says that the store answers row for key from now on. The
+	// slices are valid during the call.
+	RowWritten(db int, key, row []byte)
 	// DBMap is the stored database that each database number shows, nil for
 	// each its own.
 	DBMap() []int
@@ -195,12 +200,26 @@ func (c *Checkpoint) stepRows(maxKeys int) error {
 		if err := c.db.store.Apply(&c.batch, NoSync); err != nil {
 			return fmt.Errorf("persist: write rows: %w", err)
 		}
+		if err := c.batch.each(c.tellWritten); err != nil {
+			return err
+		}
 	}
 	c.next, c.ready = c.taken, false
 	if c.next == len(c.keys) {
 		c.phase = phaseMark
 	}
 	return nil
+}
+
+func (c *Checkpoint) tellWritten(kind batchKind, x, y []byte) error {
+	if kind != batchSet {
+		return nil
+	}
+	dbNum, key, err := parseRowKey(x)
+	if err == nil {
+		c.rows.RowWritten(dbNum, key, y)
+	}
+	return err
 }
 
 // prepare fills the batch with the next rows, behind the range deletions of

@@ -70,6 +70,13 @@ func TestCheckpointWritesRowsInOrder(t *testing.T) {
 	for i, k := range []string{"c", "a", "b"} {
 		db.Log.Append(setBatch(e, t, clock.Reading(i+1), k))
 	}
+	written := ""
+	e.onWritten = func(dbNum int, key, row []byte) {
+		if stored, err := db.GetRow(dbNum, key); err != nil || !bytes.Equal(stored, row) {
+			t.Errorf("told of a row that is not there: %v", err)
+		}
+		written += string(key)
+	}
 	cp, err := db.StartCheckpoint(e, 3, e.vector)
 	if err != nil {
 		t.Fatal(err)
@@ -88,6 +95,9 @@ func TestCheckpointWritesRowsInOrder(t *testing.T) {
 		if done, err = cp.Step(10); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if written != "abc" {
+		t.Fatalf("told of rows %q", written)
 	}
 	if cp.Behind() != 0 || db.CheckpointPos() != 3 || db.Log.First() != 4 || db.Log.Durable() != 3 {
 		t.Fatal("the checkpoint did not end as it should")

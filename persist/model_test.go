@@ -20,10 +20,12 @@ type toy struct {
 	dirty   map[KeyID]bool
 	flushed map[int]bool
 	vector  clock.Vector
+
+	onWritten func(db int, key, row []byte)
 }
 
 func newToy() *toy {
-	return &toy{map[KeyID]op.KeyState{}, map[KeyID]bool{}, map[int]bool{}, clock.Vector{}}
+	return &toy{cells: map[KeyID]op.KeyState{}, dirty: map[KeyID]bool{}, flushed: map[int]bool{}, vector: clock.Vector{}}
 }
 
 // outlives says which keys a flush leaves: as if a sibling had written them
@@ -82,6 +84,12 @@ func (e *toy) AppendRow(dst []byte, db int, key []byte) ([]byte, bool) {
 		return dst, false
 	}
 	return c.Append(dst), true
+}
+
+func (e *toy) RowWritten(db int, key, row []byte) {
+	if e.onWritten != nil {
+		e.onWritten(db, key, row)
+	}
 }
 
 func (e *toy) DBMap() []int { return []int{1, 0} }
