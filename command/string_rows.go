@@ -14,7 +14,7 @@ func stringReadRows() []Row {
 			Doc: stringDoc("1.0.0", "O(1)", "Answers the string value of a key.", keyArg(0)),
 		},
 		{
-			Name: "mget", Arity: -2, Flags: ReadOnly | Fast, ACL: CatString, Keys: From(1, 1, RO|Access), Run: mget,
+			Name: "mget", Arity: -2, Flags: ReadOnly | Fast, ACL: CatString, Keys: []KeySpec{From(1, 1, RO|Access)}, Run: mget,
 			Doc: tips(stringDoc("1.0.0", "O(N) where N is the number of keys.",
 				"Answers the string values of several keys at once.", many(keyArg(0))), "request_policy:multi_shard"),
 		},
@@ -91,16 +91,16 @@ func stringSetRows() []Row {
 				keyArg(0), strArg("value")), "6.2.0", "`SET` with the `!GET` argument"),
 		},
 		{
-			Name: "mset", Arity: -3, Flags: Write | DenyOOM, ACL: CatString, Keys: From(1, 2, OW|Update), Run: mset,
+			Name: "mset", Arity: -3, Flags: Write | DenyOOM, ACL: CatString, Keys: []KeySpec{From(1, 2, OW|Update)}, Run: mset,
 			Doc: tips(stringDoc("1.0.1", "O(N) where N is the number of keys.", "Sets several keys at once.", pairsArg()),
 				"request_policy:multi_shard", "response_policy:all_succeeded"),
 		},
 		{
-			Name: "msetnx", Arity: -3, Flags: Write | DenyOOM, ACL: CatString, Keys: From(1, 2, OW|Insert), Run: msetNX,
+			Name: "msetnx", Arity: -3, Flags: Write | DenyOOM, ACL: CatString, Keys: []KeySpec{From(1, 2, OW|Insert)}, Run: msetNX,
 			Doc: stringDoc("1.0.1", "O(N) where N is the number of keys.", "Sets several keys at once if none of them exists.", pairsArg()),
 		},
 		{
-			Name: "msetex", Arity: -4, Flags: Write | DenyOOM, ACL: CatString, Keys: Counted(1, 2, OW|Update), Run: msetEX,
+			Name: "msetex", Arity: -4, Flags: Write | DenyOOM, ACL: CatString, Keys: []KeySpec{Counted(1, 2, OW|Update)}, Run: msetEX,
 			Doc: stringDoc("8.4.0", "O(N) where N is the number of keys.", "Sets several keys at once, with one deadline for all.",
 				intArg("numkeys"), pairsArg(), conditionArg("", tokenArg("nx"), tokenArg("xx")), expirationArg(tokenArg("keepttl"))),
 		},
