@@ -329,7 +329,9 @@ func (db *DB) DeleteAll(id Identity, vector clock.Vector) error {
 	setRecord(&b, metaIdentity, encodeIdentity(id))
 	setRecord(&b, metaCheckpoint, encodeMark(m))
 	err := db.commitDurably(&b)
-
+	if err == nil {
+		db.Log.forget(end)
+	}
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	db.running = false
@@ -337,6 +339,5 @@ func (db *DB) DeleteAll(id Identity, vector clock.Vector) error {
 		return fmt.Errorf("persist: empty the region: %w", err)
 	}
 	db.mark, db.carryKeys, db.carryFlushed = m, nil, nil
-	db.Log.forget(end)
 	return nil
 }
