@@ -17,7 +17,7 @@
 // Contract with the transport. Frames of at most about MaxFrameBytes may be
 // lost, delayed, duplicated and reordered; nothing but speed depends on it. A
 // Step that returns an error means a malformed or hostile frame: the link is to
-// be cut. Between LinkDown and LinkUp nothing is sent.
+// be cut. Ready is called after every Step, Tick and LogGrew. Between LinkDown and LinkUp nothing is sent.
 //
 // Contract with the host. Log positions are dense, one per batch. A batch is in
 // the log no later than the vector shows it. HLCNow is asked before Vector, and

@@ -193,6 +193,8 @@ func (g *group) add(b op.Batch) {
 		g.flush()
 	}
 	g.payload = appendBytes(g.payload, b.Raw)
+	g.p.traffic.Sent++
+	g.p.traffic.SentBytes += int64(len(b.Raw))
 	for i := range g.lasts {
 		if g.lasts[i].Origin == b.Origin {
 			g.lasts[i].At = b.Last()
@@ -349,7 +351,7 @@ func (c *Core) lacks(p *peer) bool {
 // us just now. A peer that was in step once may hold what was removed since, and
 // our tombstones may be gone.
 func (c *Core) mayCopyTo(p *peer) bool {
-	if !p.info.hasData || p.granted == p.info.origin {
+	if !p.info.hasData && len(p.acked) == 0 || p.granted == p.info.origin {
 		return true
 	}
 	merging := p.intent == IntentMerge || p.info.intent == IntentMerge || len(p.info.former)+len(c.self.Former) > 0

@@ -207,7 +207,7 @@ func TestLagAndBacklogWhileCutOff(t *testing.T) {
 	}
 	s.run(2 * time.Second)
 	p := s.peer("aa", "bb")
-	if p.LagOutMs < 1900 || p.LagOutMs > 2100 || p.BacklogBatches != 10 {
+	if p.LagOutMs < 1900 || p.LagOutMs > 2100 || p.BacklogBatches != 10 || p.BacklogBytes < 500 {
 		t.Errorf("lag out %d ms, backlog %d", p.LagOutMs, p.BacklogBatches)
 	}
 	if in := s.peer("bb", "aa").LagInMs; in < 1900 || in > 2300 {

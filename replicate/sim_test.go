@@ -315,6 +315,8 @@ type sim struct {
 	exportBytes int
 	wireBytes   int64
 	cfg         Config
+	tap         func(from string, o Outgoing, lost bool)
+	quiet       bool // the tap is not called
 }
 
 func newSim(seed uint64, names ...string) *sim {
@@ -411,6 +413,9 @@ func (s *sim) transmit(from string, o Outgoing) {
 		copies = 0
 	} else if s.rnd.Float64() < s.dup {
 		copies = 2
+	}
+	if s.tap != nil && !s.quiet {
+		s.tap(from, o, copies == 0)
 	}
 	for range copies {
 		at := s.nowUs + s.delayUs

@@ -26,6 +26,7 @@ const (
 type Traffic struct {
 	RawIn, WireIn   int64 // bytes of payload, and of frames as they travelled
 	RawOut, WireOut int64
+	Sent, SentBytes int64 // batches, those sent again included
 	Applied         int64 // batches
 	Duplicates      int64 // batches received again
 	Dropped         int64 // batches that found no room to wait
@@ -48,6 +49,7 @@ type PeerStatus struct {
 	// The log from what the peer has acknowledged on. BacklogBytes is an
 	// estimate from the batches pushed so far.
 	BacklogBatches uint64
+	BacklogBytes   int64
 	InFlightBytes  int64
 	HeldBytes      int64 // received from it, waiting to be applied
 	Traffic        Traffic
@@ -74,6 +76,9 @@ func (c *Core) Peers() []PeerStatus {
 			s.LagInMs = max(0, c.nowUs-at+p.rttUs/2) / 1000
 		}
 		s.LagOutMs, s.BacklogBatches = c.lagOut(p)
+		if p.traffic.Sent > 0 {
+			s.BacklogBytes = int64(s.BacklogBatches) * (p.traffic.SentBytes / p.traffic.Sent)
+		}
 		ps = append(ps, s)
 	}
 	return ps
