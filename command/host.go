@@ -22,8 +22,7 @@ type Session interface {
 	Name() string
 	SetName(string)
 	SetLib(attribute, value string)
-	// Authenticate checks the credentials and makes the session theirs. An
-	// error that is no resp.Error reads as WRONGPASS.
+	// Authenticate checks the credentials and makes the session theirs.
 	Authenticate(user, password []byte) error
 	Authenticated() bool
 	SetNoEvict(Switch)
@@ -86,7 +85,9 @@ const (
 	PauseAll
 )
 
-// Host is what handlers see of the region they run in.
+// Host is what handlers see of the region they run in. Errors of its methods,
+// as of Session's and Regions', are resp.Errors where Redis has a text for
+// them; ConfigSet's is a *config.SetError.
 type Host interface {
 	Table() *Table
 	Engine() *engine.Engine
@@ -112,18 +113,17 @@ type Host interface {
 	// Unblock ends the wait of a parked session; asError says how.
 	Unblock(id int64, asError Switch) bool
 
-	// ConfigSet applies all pairs or none, with their effects.
+	// ConfigSet applies all pairs or none, with their effects. Whether data is
+	// being loaded is the host's to add to the caller.
 	ConfigSet(pairs []config.Pair, caller config.Caller) error
-	// ConfigRewrite writes the configuration file. Errors that are no
-	// resp.Error give the system's reason.
+	// ConfigRewrite writes the configuration file.
 	ConfigRewrite() error
 	ResetStats()
 	// Info is the text of INFO for the sections wanted, in lower case; none
 	// are the default ones.
 	Info(sections []string) string
 	// Shutdown begins the end of the server, or with Abort gives it up. Where
-	// it returns nil no further command of any session runs. Errors that are
-	// no resp.Error are for the log.
+	// it returns nil no further command of any session runs.
 	Shutdown(ShutdownMode) error
 	// SetActiveExpire stops and restarts the reclaiming of expired keys that
 	// nobody reads, for tests.
@@ -213,7 +213,7 @@ type ClosestQuery struct {
 // ClosestAnswer is one region of CLOSEST's answer.
 type ClosestAnswer struct {
 	Name, Endpoint string
-	DistanceKm     float64 // negative: unknown
+	DistanceKm     float64 // these three: negative where unknown
 	RTTMs          float64
 	LagMs          float64
 	State          string

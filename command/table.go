@@ -106,10 +106,18 @@ func (t *Table) Lookup(args [][]byte) (*Row, resp.Error) {
 		}
 		r = s
 	}
-	if r.Arity > 0 && len(args) != r.Arity || len(args) < -r.Arity || r.Run == nil {
+	if !r.takes(len(args)) || r.Run == nil {
 		return nil, resp.WrongArity(r.FullName())
 	}
 	return r, ""
+}
+
+// takes reports whether the row's arity admits n arguments.
+func (r *Row) takes(n int) bool {
+	if r.Arity > 0 {
+		return n == r.Arity
+	}
+	return n >= -r.Arity
 }
 
 // Sub is the subcommand row called name, in any case, or nil.
