@@ -347,7 +347,7 @@ func dial(t testing.TB, network, addr string) *Conn {
 func (c *Conn) Do(args ...string) resp.Value {
 	c.t.Helper()
 	c.Send(string(request(args...)))
-	return c.Read()
+	return c.Reply()
 }
 
 // Expect sends a request and wants this reply, in the form of resp.Value.String.
@@ -358,10 +358,10 @@ func (c *Conn) Expect(want string, args ...string) {
 	}
 }
 
-// ExpectRead wants this as the next reply.
-func (c *Conn) ExpectRead(want string) {
+// ExpectReply wants this as the next reply.
+func (c *Conn) ExpectReply(want string) {
 	c.t.Helper()
-	if got := c.Read().String(); got != want {
+	if got := c.Reply().String(); got != want {
 		c.t.Errorf("reply %.200s, want %s", got, want)
 	}
 }
@@ -375,8 +375,8 @@ func (c *Conn) Send(raw string) {
 	}
 }
 
-// Read returns the next reply or push.
-func (c *Conn) Read() resp.Value {
+// Reply returns the next reply or push.
+func (c *Conn) Reply() resp.Value {
 	c.t.Helper()
 	v, err := c.readWithin(replyWait)
 	if err != nil {
@@ -408,7 +408,7 @@ func (c *Conn) readWithin(wait time.Duration) (resp.Value, error) {
 				return v, nil
 			}
 		}
-		n, err := c.Conn.Read(chunk)
+		n, err := c.Read(chunk)
 		c.buf = append(c.buf, chunk[:n]...)
 		if err != nil && n == 0 {
 			return resp.Value{}, err
