@@ -108,6 +108,7 @@ func TestGoldenConversations(t *testing.T) {
 			}
 			s.syncAll()
 			s.nodes["aa"].host.cut(7)
+			s.autoSync = true
 			s.run(400 * time.Millisecond)
 		},
 		"refused": func(s *sim) {

@@ -103,7 +103,7 @@ type peer struct {
 	have         clock.Vector // received there
 	push         pushState
 	outgoing     *outTransfer
-	granted      clock.Origin // incarnation that got its copy from here and has not caught up yet
+	granted      clock.Origin // incarnation that began empty or got a copy from here, and was not in step since
 	cutSinceUs   int64        // since when the log cannot serve it, 0 if it can
 	suspended    bool
 	doomedUs     int64 // since when it says that we are to empty ourselves, 0 if it does not
@@ -372,6 +372,11 @@ func (c *Core) establish(p *peer, h hello) {
 	}
 	if p.outgoing != nil && (p.outgoing.to != h.origin || p.outgoing.id != h.transfer) {
 		p.outgoing = nil
+	}
+	if !h.hasData && len(h.applied) == 0 {
+		// It begins empty under our eyes: whatever it hears first, and from
+		// whom, our copy does no harm until it is in step.
+		p.granted = h.origin
 	}
 	p.established, p.remote = true, h.token
 	p.acked, p.synced, p.have = h.applied.Clone(), h.synced.Clone(), h.applied.Clone()

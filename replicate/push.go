@@ -317,9 +317,6 @@ func (c *Core) checkCut(p *peer) {
 	switch {
 	case !c.lacks(p):
 		p.cutSinceUs, ps.lackSeen = 0, false
-		if p.granted != 0 && p.acked.CoversAll(c.vec) {
-			p.granted = 0
-		}
 	case !ps.lackSeen:
 		ps.lackSeen = true
 		c.rewind(p)
@@ -346,12 +343,12 @@ func (c *Core) lacks(p *peer) bool {
 	return false
 }
 
-// mayCopyTo reports whether joining our state into the peer's is safe: it has
-// nothing, or nothing that we have but what it wrote itself, or got a copy from
-// us just now. A peer that was in step once may hold what was removed since, and
+// mayCopyTo reports whether joining our state into the peer's is safe: it began
+// empty and was not in step since, or it has nothing that we have but what it
+// wrote itself. A peer that was in step once may hold what was removed since, and
 // our tombstones may be gone.
 func (c *Core) mayCopyTo(p *peer) bool {
-	if !p.info.hasData && len(p.acked) == 0 || p.granted == p.info.origin {
+	if p.granted == p.info.origin {
 		return true
 	}
 	merging := p.intent == IntentMerge || p.info.intent == IntentMerge || len(p.info.former)+len(c.self.Former) > 0

@@ -151,6 +151,9 @@ func (c *Core) onReport(p *peer, r report) error {
 	p.have = p.acked.Clone()
 	p.have.Merge(r.have)
 	p.landed(c.nowUs)
+	if p.granted != 0 && len(p.acked) > 0 && p.acked.CoversAll(c.vec) {
+		p.granted = 0 // in step
+	}
 	if r.state != p.told {
 		p.push.cutCheckUs = c.nowUs
 	}

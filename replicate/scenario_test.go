@@ -36,6 +36,7 @@ func (s *sim) peer(at, name string) PeerStatus {
 // joinLate runs a deployment whose logs are cut and adds an empty region.
 func joinLate(seed uint64, f fault) *sim {
 	s := newSim(seed, "aa", "bb")
+	s.autoSync = true
 	for range 300 {
 		s.writeSome(s.nodes["aa"])
 		s.writeSome(s.nodes["bb"])
@@ -93,12 +94,13 @@ func TestTransferToLateRegion(t *testing.T) {
 
 func TestMemberBehindTheCutLogIsEmptied(t *testing.T) {
 	s := newSim(3, "aa", "bb", "cc")
+	s.autoSync = true
 	for range 50 {
 		s.writeSome(s.nodes["aa"])
 		s.writeSome(s.nodes["bb"])
 	}
 	s.mustConverge(3 * time.Second)
-	s.syncAll()
+	s.run(500 * time.Millisecond)
 	s.block("aa", "bb")
 	s.block("cc", "bb")
 	s.run(4 * time.Second)
@@ -226,6 +228,7 @@ func TestLagAndBacklogWhileCutOff(t *testing.T) {
 func TestDeployments(t *testing.T) {
 	firmWithData := func(intentA, intentB Intent) *sim {
 		s := newSim(8)
+		s.autoSync = true
 		for i, name := range []string{"aa", "bb"} {
 			n := s.add(name, uint64(50-i))
 			n.host.id.Firmness = Firm
@@ -283,6 +286,7 @@ func TestDeployments(t *testing.T) {
 
 func TestMergeOfDeploymentsWithCutLogs(t *testing.T) {
 	s := newSim(13, "aa", "bb")
+	s.autoSync = true
 	for range 40 {
 		s.writeSome(s.nodes["aa"])
 		s.writeSome(s.nodes["bb"])
@@ -325,6 +329,7 @@ func TestMergeOfDeploymentsWithCutLogs(t *testing.T) {
 
 func TestRemovedRegionReturnsOnlyEmpty(t *testing.T) {
 	s := newSim(9, "aa", "bb")
+	s.autoSync = true
 	s.write(s.nodes["aa"], 1)
 	s.write(s.nodes["bb"], 2)
 	s.mustConverge(2 * time.Second)
@@ -362,6 +367,7 @@ func TestRemovedRegionReturnsOnlyEmpty(t *testing.T) {
 
 func TestLargeBatchTravelsInParts(t *testing.T) {
 	s := newSim(10, "aa", "bb")
+	s.autoSync = true
 	s.run(500 * time.Millisecond)
 	s.loss, s.dup, s.jitterUs = 0.2, 0.1, 20_000
 	a := s.nodes["aa"]

@@ -39,6 +39,7 @@ type toyHost struct {
 	own     clock.Reading // Last of the own batch before
 	told    clock.Vector  // deps named so far by this incarnation
 	full    bool
+	whole   bool // not waiting for a copy
 	emptied []Emptying
 	applied int
 	bigger  int // bytes added to every value
@@ -46,7 +47,7 @@ type toyHost struct {
 
 func newToyHost(s *sim, name string, incarnation uint64, deployment uint64) *toyHost {
 	h := &toyHost{s: s, first: 1, synced: 1, regs: map[int]register{}, vec: clock.Vector{}, svec: clock.Vector{},
-		base: map[int]register{}, baseVec: clock.Vector{}, told: clock.Vector{}}
+		base: map[int]register{}, baseVec: clock.Vector{}, told: clock.Vector{}, whole: true}
 	h.id = Identity{Region: name, Origin: clock.NewOrigin(name, incarnation), Deployment: deployment}
 	h.hlc = clock.NewHLC(h, 0)
 	return h
@@ -242,6 +243,7 @@ func (h *toyHost) ApplyState(es []StateEntry) error {
 }
 
 func (h *toyHost) StateDone(v clock.Vector) error {
+	h.whole = true
 	h.vec.Merge(v)
 	h.baseVec.Merge(v)
 	h.sync()
@@ -249,7 +251,10 @@ func (h *toyHost) StateDone(v clock.Vector) error {
 }
 
 func (h *toyHost) Empty(e Emptying) error {
-	h.emptied = append(h.emptied, e)
+	h.emptied, h.whole = append(h.emptied, e), false
+	if !slices.ContainsFunc(h.s.names, func(n string) bool { return h.s.nodes[n].host.whole }) {
+		h.s.fail("no region is left whole%s", h.s.describe())
+	}
 	h.regs, h.base, h.vec, h.baseVec = map[int]register{}, map[int]register{}, clock.Vector{}, clock.Vector{}
 	h.log = nil
 	h.first, h.synced = 1, 1
@@ -317,6 +322,7 @@ type sim struct {
 	cfg         Config
 	tap         func(from string, o Outgoing, lost bool)
 	quiet       bool // the tap is not called
+	autoSync    bool // every step makes everything durable
 }
 
 func newSim(seed uint64, names ...string) *sim {
@@ -394,6 +400,9 @@ func (s *sim) step() {
 	}
 	for _, name := range s.names {
 		n := s.nodes[name]
+		if s.autoSync {
+			n.host.sync()
+		}
 		if s.nowUs/simStepUs%2 == 0 {
 			n.core.Tick(s.localUs(n))
 		}
@@ -499,8 +508,16 @@ func (s *sim) describe() string {
 	return d
 }
 
+// cutting is how logs are cut: as the core allows, or because a budget is spent.
+type cutting int
+
+const (
+	cutAllowed cutting = iota
+	cutOverBudget
+)
+
 // chaos breaks things for a while and then heals all of it.
-func (s *sim) chaos(d time.Duration) {
+func (s *sim) chaos(d time.Duration, cuts cutting) {
 	r := s.rnd
 	s.loss, s.dup = []float64{0, 0.02, 0.15}[r.IntN(3)], []float64{0, 0.1}[r.IntN(2)]
 	s.delayUs, s.jitterUs = int64(1_000+r.IntN(80_000)), int64(r.IntN(40_000))
@@ -518,7 +535,11 @@ func (s *sim) chaos(d time.Duration) {
 		}
 		switch r.IntN(200) {
 		case 0, 1, 2:
-			n.host.cut(n.core.RetainFrom())
+			if cuts == cutOverBudget {
+				n.host.cut(n.host.LogEnd())
+			} else {
+				n.host.cut(n.core.RetainFrom())
+			}
 		case 3:
 			n.host.restart()
 			s.boot(n)
@@ -566,7 +587,7 @@ func chaosSeed(seed uint64, f fault) string {
 			s.boot(s.nodes[name])
 		}
 	}
-	s.chaos(2500 * time.Millisecond)
+	s.chaos(2500*time.Millisecond, cutAllowed)
 	s.mustConverge(9 * time.Second)
 	s.run(1200 * time.Millisecond) // a lost incarnation's last frames may still be on their way, or wait for a clock
 	s.mustConverge(4 * time.Second)
@@ -582,6 +603,39 @@ func chaosSeed(seed uint64, f fault) string {
 	}
 	return s.failure
 }
+
+// budgetSeed is a scenario in which logs are cut too early and a region joins
+// late: members may be emptied, but never all, and all become equal.
+func budgetSeed(seed uint64) string {
+	s := newSim(seed, []string{"aa", "bb", "cc"}[:2+seed%2]...)
+	s.exportBytes = 100
+	s.chaos(2*time.Second, cutOverBudget)
+	s.autoSync = true
+	if seed%3 == 0 {
+		olds := s.names
+		s.add("zz", 5).host.whole = false
+		for _, old := range olds {
+			s.connect(old, "zz")
+			s.connect("zz", old)
+		}
+	}
+	s.chaos(2*time.Second, cutOverBudget)
+	s.mustConverge(40 * time.Second)
+	s.run(2 * time.Second)
+	s.mustConverge(40 * time.Second)
+	return s.failure
+}
+
+func TestSimulatedBudgets(t *testing.T) {
+	for seed, failed := 0, 0; seed < budgetSeeds && failed < 5; seed++ {
+		if why := budgetSeed(uint64(seed)); why != "" {
+			t.Errorf("seed %d: %s", seed, why)
+			failed++
+		}
+	}
+}
+
+const budgetSeeds = 100
 
 func (s *sim) setFault(f fault) {
 	s.fault = f

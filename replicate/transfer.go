@@ -29,9 +29,12 @@ type outTransfer struct {
 	backoff uint
 }
 
+// outChunk waits until what it holds is durable here: a chunk must never carry
+// a change that a crash of this region then takes out of every log.
 type outChunk struct {
 	seq     uint64
 	payload []byte
+	holds   clock.Vector
 	sent    bool
 }
 
@@ -54,15 +57,21 @@ func (c *Core) pumpTransfer(p *peer) {
 		return
 	}
 	c.makeChunks(p, t)
-	if c.nowUs-t.sinceUs > p.transferRTOUs(t) && len(t.chunks) > 0 {
+	if len(t.chunks) == 0 {
+		return
+	}
+	if !t.chunks[0].sent {
+		t.sinceUs = c.nowUs
+	} else if c.nowUs-t.sinceUs > p.transferRTOUs(t) {
 		t.sinceUs = c.nowUs
 		t.backoff++
 		for _, ch := range t.chunks {
 			ch.sent = false
 		}
 	}
+	synced := c.host.Synced()
 	for _, ch := range t.chunks {
-		if !ch.sent {
+		if !ch.sent && synced.CoversAll(ch.holds) {
 			ch.sent = true
 			c.send(p, kindState, ch.payload)
 		}
@@ -91,10 +100,7 @@ func (c *Core) makeChunks(p *peer, t *outTransfer) {
 			s.entries, t.cursor, t.walked = entries, next, next == 0
 		}
 		s.reading = c.host.HLCNow()
-		if len(t.chunks) == 0 {
-			t.sinceUs = c.nowUs
-		}
-		ch := &outChunk{seq: t.nextSeq, payload: s.append(nil)}
+		ch := &outChunk{seq: t.nextSeq, payload: s.append(nil), holds: c.host.Vector()}
 		t.nextSeq++
 		t.bytes += len(ch.payload)
 		t.chunks = append(t.chunks, ch)
