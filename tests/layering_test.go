@@ -28,7 +28,7 @@ var edges = map[string][]string{
 	"server":       {"node", "command", "config", "persist", "replicate", "engine", "op", "geo", "resp", "clock"},
 	"node": {"command", "script", "acl", "config", "pubsub", "replicate", "persist",
 		"engine", "op", "lru", "geo", "resp", "clock"},
-	"command":   {"acl", "config", "engine", "geo", "resp", "clock"},
+	"command":   {"acl", "config", "engine", "op", "lru", "geo", "resp", "clock"},
 	"script":    {"engine", "resp", "clock"},
 	"acl":       {},
 	"config":    {},
