@@ -97,6 +97,15 @@ func (t *Tx) touchWrite(x *entry) {
 	}
 }
 
+// touchMade is touchWrite for a key that may be new, and then starts afresh.
+func (t *Tx) touchMade(x *entry, wasLive bool) {
+	if wasLive {
+		t.touchWrite(x)
+		return
+	}
+	x.word = t.p.Policy.Init(t.now)
+}
+
 // SetString makes val, which is copied, the value of k whatever was there. It
 // returns the stamp of the value, which is provisional until commit.
 func (t *Tx) SetString(k Key, val []byte, exp Expiry) clock.Stamp {
@@ -132,7 +141,7 @@ func (t *Tx) setOwned(k Key, val []byte, exp Expiry, flags entryFlags) clock.Sta
 	}
 	normalize(s)
 	u.x.flags = u.x.flags&^(rawEncoding|hasRow|onDisk) | flags
-	t.touchWrite(u.x)
+	t.touchMade(u.x, live)
 	t.done(k, u)
 	return st
 }
@@ -280,7 +289,7 @@ func (t *Tx) count(k Key, delta op.Num) {
 	if fresh && t.p.DefaultTTLMs > 0 {
 		t.writeDeadline(u, t.now+t.p.DefaultTTLMs)
 	}
-	t.touchWrite(u.x)
+	t.touchMade(u.x, !fresh)
 	t.done(k, u)
 }
 
