@@ -8,29 +8,23 @@ import (
 
 // expireRows are the commands around deadlines.
 func expireRows() []Row {
-	set := func(name, since, summary string, amount Arg, unitMs int64, from base) Row {
+	set := func(name, introduced, summary string, amount Arg, unitMs int64, from base) Row {
 		return Row{
 			Name: name, Arity: -3, Flags: Write | Fast, ACL: CatKeyspace, Keys: One(RW | Update),
 			Run: func(c *Ctx) { expire(c, unitMs, from) },
 			Doc: Doc{
-				Summary: summary, Since: since, Group: "generic", Complexity: "O(1)",
+				Summary: summary, Since: introduced, Group: "generic", Complexity: "O(1)",
 				History: []History{{"7.0.0", "The `NX`, `XX`, `GT` and `LT` options."}},
 				Args: []Arg{
-					{Name: "key", Type: ArgKey},
-					amount,
-					{Name: "condition", Type: ArgOneOf, Since: "7.0.0", Optional: Optional, Args: []Arg{
-						{Name: "nx", Type: ArgToken, Token: "NX"},
-						{Name: "xx", Type: ArgToken, Token: "XX"},
-						{Name: "gt", Type: ArgToken, Token: "GT"},
-						{Name: "lt", Type: ArgToken, Token: "LT"},
-					}},
+					keyArg(0), amount,
+					optional(since("7.0.0", oneOf("condition", tokenArg("nx"), tokenArg("xx"), tokenArg("gt"), tokenArg("lt")))),
 				},
 			},
 		}
 	}
 	get := func(name, since, summary string, unitMs int64, from base, doc Doc) Row {
 		doc.Summary, doc.Since, doc.Group, doc.Complexity = summary, since, "generic", "O(1)"
-		doc.Args = []Arg{{Name: "key", Type: ArgKey}}
+		doc.Args = []Arg{keyArg(0)}
 		return Row{
 			Name: name, Arity: 2, Flags: ReadOnly | Fast, ACL: CatKeyspace, Keys: One(RO | Access),
 			Run: func(c *Ctx) { deadline(c, unitMs, from) }, Doc: doc,
@@ -41,8 +35,8 @@ func expireRows() []Row {
 		History: []History{{"2.8.0", "The reply -2 for a missing key."}},
 	}
 	return []Row{
-		set("expire", "1.0.0", "Sets how many seconds a key has left.", Arg{Name: "seconds", Type: ArgInteger}, 1000, fromNow),
-		set("pexpire", "2.6.0", "Sets how many milliseconds a key has left.", Arg{Name: "milliseconds", Type: ArgInteger}, 1, fromNow),
+		set("expire", "1.0.0", "Sets how many seconds a key has left.", intArg("seconds"), 1000, fromNow),
+		set("pexpire", "2.6.0", "Sets how many milliseconds a key has left.", intArg("milliseconds"), 1, fromNow),
 		set("expireat", "1.2.0", "Sets the Unix time in seconds at which a key ends.", Arg{Name: "unix-time-seconds", Type: ArgUnix}, 1000, fromEpoch),
 		set("pexpireat", "2.6.0", "Sets the Unix time in milliseconds at which a key ends.", Arg{Name: "unix-time-milliseconds", Type: ArgUnix}, 1, fromEpoch),
 		get("ttl", "1.0.0", "Returns how many seconds a key has left.", 1000, fromNow, ttl),
@@ -54,7 +48,7 @@ func expireRows() []Row {
 			Doc: Doc{
 				Summary: "Takes a key's deadline away.",
 				Since:   "2.2.0", Group: "generic", Complexity: "O(1)",
-				Args: []Arg{{Name: "key", Type: ArgKey}},
+				Args: []Arg{keyArg(0)},
 			},
 		},
 	}

@@ -15,9 +15,6 @@ func keyRows() []Row {
 	return slices.Concat(keyspaceRows(), moveRows(), flushRows(), expireRows(), scanRows(), objectRows())
 }
 
-// someKeys documents one key or more.
-func someKeys() []Arg { return []Arg{{Name: "key", Type: ArgKey, Multiple: Multiple}} }
-
 func keyspaceRows() []Row {
 	everywhere := []string{"request_policy:multi_shard", "response_policy:agg_sum"}
 	return []Row{
@@ -27,7 +24,7 @@ func keyspaceRows() []Row {
 				Summary: "Removes keys.",
 				Since:   "1.0.0", Group: "generic",
 				Complexity: "O(N), where N is the number of keys.",
-				Tips:       everywhere, Args: someKeys(),
+				Tips:       everywhere, Args: []Arg{many(keyArg(0))},
 			},
 		},
 		{
@@ -36,7 +33,7 @@ func keyspaceRows() []Row {
 				Summary: "Removes keys; their memory may be freed later.",
 				Since:   "4.0.0", Group: "generic",
 				Complexity: "O(1) for every key.",
-				Tips:       everywhere, Args: someKeys(),
+				Tips:       everywhere, Args: []Arg{many(keyArg(0))},
 			},
 		},
 		{
@@ -45,7 +42,7 @@ func keyspaceRows() []Row {
 				Summary: "Counts which of the keys exist.",
 				Since:   "1.0.0", Group: "generic",
 				Complexity: "O(N), where N is the number of keys.",
-				Tips:       everywhere, Args: someKeys(),
+				Tips:       everywhere, Args: []Arg{many(keyArg(0))},
 				History: []History{{"3.0.3", "More than one `key`."}},
 			},
 		},
@@ -55,7 +52,7 @@ func keyspaceRows() []Row {
 				Summary: "Counts which of the keys exist, and marks them as used now.",
 				Since:   "3.2.1", Group: "generic",
 				Complexity: "O(N), where N is the number of keys.",
-				Tips:       everywhere, Args: someKeys(),
+				Tips:       everywhere, Args: []Arg{many(keyArg(0))},
 			},
 		},
 		{
@@ -63,14 +60,14 @@ func keyspaceRows() []Row {
 			Doc: Doc{
 				Summary: "Tells which type of value a key holds.",
 				Since:   "1.0.0", Group: "generic", Complexity: "O(1)",
-				Args: []Arg{{Name: "key", Type: ArgKey}},
+				Args: []Arg{keyArg(0)},
 			},
 		},
 	}
 }
 
 func moveRows() []Row {
-	renameArgs := []Arg{{Name: "key", Type: ArgKey}, {Name: "newkey", Type: ArgKey, KeySpec: 1}}
+	renameArgs := []Arg{keyArg(0), named(keyArg(1), "newkey")}
 	return []Row{
 		{
 			Name: "rename", Arity: 3, Flags: Write, ACL: CatKeyspace,
@@ -97,10 +94,10 @@ func moveRows() []Row {
 				Since:   "6.2.0", Group: "generic",
 				Complexity: "O(N) for collections, where N is the number of elements; O(1) for strings.",
 				Args: []Arg{
-					{Name: "source", Type: ArgKey},
-					{Name: "destination", Type: ArgKey, KeySpec: 1},
+					named(keyArg(0), "source"),
+					named(keyArg(1), "destination"),
 					{Name: "destination-db", Type: ArgInteger, Token: "DB", Optional: Optional},
-					{Name: "replace", Type: ArgToken, Token: "REPLACE", Optional: Optional},
+					optional(tokenArg("replace")),
 				},
 			},
 		},
@@ -110,7 +107,7 @@ func moveRows() []Row {
 			Doc: Doc{
 				Summary: "Moves a key to another database, unless it has such a key.",
 				Since:   "1.0.0", Group: "generic", Complexity: "O(1)",
-				Args: []Arg{{Name: "key", Type: ArgKey}, {Name: "db", Type: ArgInteger}},
+				Args: []Arg{keyArg(0), intArg("db")},
 			},
 		},
 		{
@@ -119,7 +116,7 @@ func moveRows() []Row {
 				Summary: "Exchanges two databases for all clients.",
 				Since:   "4.0.0", Group: "server",
 				Complexity: "O(N), where N is the number of clients that watch or wait for keys of the two.",
-				Args:       []Arg{{Name: "index1", Type: ArgInteger}, {Name: "index2", Type: ArgInteger}},
+				Args:       []Arg{intArg("index1"), intArg("index2")},
 			},
 		},
 	}
@@ -131,10 +128,8 @@ func flushRows() []Row {
 			Summary: summary, Since: "1.0.0", Group: "server", Complexity: complexity,
 			Tips:    []string{"request_policy:all_shards", "response_policy:all_succeeded"},
 			History: []History{{"4.0.0", "The `ASYNC` option."}, {"6.2.0", "The `SYNC` option."}},
-			Args: []Arg{{Name: "flush-type", Type: ArgOneOf, Optional: Optional, Args: []Arg{
-				{Name: "async", Type: ArgToken, Token: "ASYNC", Since: "4.0.0"},
-				{Name: "sync", Type: ArgToken, Token: "SYNC", Since: "6.2.0"},
-			}}},
+			Args: []Arg{optional(oneOf("flush-type",
+				since("4.0.0", tokenArg("async")), since("6.2.0", tokenArg("sync"))))},
 		}
 	}
 	return []Row{
@@ -332,7 +327,7 @@ func objectRows() []Row {
 			Name: name, Arity: 3, Flags: ReadOnly, ACL: CatKeyspace, Keys: []KeySpec{At(2, RO)}, Run: run,
 			Doc: Doc{
 				Summary: summary, Since: since, Group: "generic", Complexity: "O(1)",
-				Tips: []string{"nondeterministic_output"}, Args: []Arg{{Name: "key", Type: ArgKey}},
+				Tips: []string{"nondeterministic_output"}, Args: []Arg{keyArg(0)},
 			},
 		}
 	}

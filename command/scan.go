@@ -27,7 +27,7 @@ func scanRows() []Row {
 				Tips:       []string{"nondeterministic_output", "request_policy:special", "response_policy:special"},
 				History:    []History{{"6.0.0", "The `TYPE` option."}},
 				Args: []Arg{
-					{Name: "cursor", Type: ArgInteger},
+					intArg("cursor"),
 					{Name: "pattern", Type: ArgPattern, Token: "MATCH", Optional: Optional},
 					{Name: "count", Type: ArgInteger, Token: "COUNT", Optional: Optional},
 					{Name: "type", Type: ArgString, Token: "TYPE", Since: "6.0.0", Optional: Optional},

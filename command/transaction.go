@@ -36,7 +36,7 @@ func transactionRows() []Row {
 			Doc: Doc{
 				Summary: "Makes the next EXEC depend on these keys staying as they are.",
 				Since:   "2.2.0", Group: "transactions", Complexity: "O(1) for every key.",
-				Args: []Arg{{Name: "key", Type: ArgKey, Multiple: Multiple}},
+				Args: []Arg{many(keyArg(0))},
 			},
 		},
 		{
