@@ -283,6 +283,7 @@ func (c *Core) Tick(nowUs int64) {
 	c.retryApply()
 	c.dropStale()
 	c.checkSource()
+	c.settleOwed()
 	if c.rejudge {
 		c.rejudge = false
 		for _, name := range c.names {

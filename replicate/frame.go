@@ -342,7 +342,8 @@ type stateChunk struct {
 	seq     uint64
 	reading clock.Reading // sender's clock when it was made
 	last    bool
-	vector  clock.Vector
+	vector  clock.Vector // of the last
+	holds   clock.Vector // of the others: covers every change in entries
 	entries []StateEntry
 }
 
@@ -354,6 +355,7 @@ func (s *stateChunk) append(dst []byte) []byte {
 	if s.last {
 		return s.vector.Append(dst)
 	}
+	dst = s.holds.Append(dst)
 	dst = binary.AppendUvarint(dst, uint64(len(s.entries)))
 	for _, e := range s.entries {
 		dst = binary.AppendUvarint(dst, uint64(e.DB))
@@ -371,6 +373,7 @@ func parseState(b []byte) (stateChunk, error) {
 	if s.last = flags == 1; s.last {
 		s.vector = r.vector()
 	} else {
+		s.holds = r.vector()
 		for range r.uvarint(maxStateInOne) {
 			e := StateEntry{DB: int(r.uvarint(op.MaxDBs - 1)), Key: r.bytes(op.MaxKeyLen), State: r.bytes(1 << 31)}
 			if r.bad {

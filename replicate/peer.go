@@ -115,6 +115,12 @@ type peer struct {
 	takenBeyond  map[uint64]bool
 	takenFinal   *stateChunk
 	takenFromNow bool // the transfer takenID is going on
+	// owed covers what came by transfer, until the log covers it too. If the
+	// source loses some of it, emptied itself, this region has to begin again
+	// or would keep what no other has. Not so in a merge (tracksOwed false),
+	// where both sides' own data counts more.
+	owed       clock.Vector
+	tracksOwed bool
 }
 
 // session names the agreement in frames; hellos carry the tokens themselves.
@@ -360,6 +366,12 @@ func (c *Core) onHello(p *peer, h hello) error {
 	if isNew || !h.knows {
 		p.heardToken, p.helloDueUs = h.token, c.nowUs
 	}
+	if p.owed != nil && !h.applied.CoversAll(p.owed) && !c.vec.CoversAll(p.owed) {
+		if err := c.empty(p, "the copy's source "+p.name+" was emptied"); err != nil {
+			p.note(err.Error(), c.nowUs)
+		}
+		return nil
+	}
 	c.judge(p)
 	return nil
 }
@@ -539,6 +551,7 @@ func (c *Core) empty(p *peer, why string) error {
 		c.newToken(other)
 		other.held, other.parts, other.outgoing = 0, nil, nil
 		other.takenID, other.takenFromNow = 0, false
+		other.takenBeyond, other.takenFinal, other.owed, other.tracksOwed = nil, nil, nil, false
 		other.suspended, other.cutSinceUs, other.granted, other.doomedUs = false, 0, 0, 0
 		other.acked, other.synced, other.have = nil, nil, nil
 		other.history = history{}

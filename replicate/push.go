@@ -310,7 +310,7 @@ func (c *Core) helpAlong(p *peer) {
 func (c *Core) checkCut(p *peer) {
 	ps := &p.push
 	if c.nowUs-ps.cutCheckUs < cutCheckUs || p.outgoing != nil || p.suspended ||
-		p.told&(remoteSyncing|remoteBusy|remoteFull) != 0 || c.Syncing() || p.lastSeq == 0 || ps.pos < c.host.LogEnd() {
+		p.told&(remoteSyncing|remoteBusy|remoteFull) != 0 || c.Syncing() || c.owing() || p.lastSeq == 0 || ps.pos < c.host.LogEnd() {
 		return
 	}
 	ps.cutCheckUs = c.nowUs
@@ -351,7 +351,7 @@ func (c *Core) mayCopyTo(p *peer) bool {
 	if p.granted == p.info.origin {
 		return true
 	}
-	merging := p.intent == IntentMerge || p.info.intent == IntentMerge || len(p.info.former)+len(c.self.Former) > 0
+	merging := c.merging(p)
 	for o := range p.acked {
 		switch o.Region() {
 		case p.info.origin.Region():
@@ -366,4 +366,10 @@ func (c *Core) mayCopyTo(p *peer) bool {
 		}
 	}
 	return true
+}
+
+// merging reports whether the link is or may be between two deployments that
+// were joined with their data.
+func (c *Core) merging(p *peer) bool {
+	return p.intent == IntentMerge || p.info.intent == IntentMerge || len(p.info.former)+len(c.self.Former) > 0
 }

@@ -98,9 +98,10 @@ func (c *Core) makeChunks(p *peer, t *outTransfer) {
 				return
 			}
 			s.entries, t.cursor, t.walked = entries, next, next == 0
+			s.holds = c.host.Vector()
 		}
 		s.reading = c.host.HLCNow()
-		ch := &outChunk{seq: t.nextSeq, payload: s.append(nil), holds: c.host.Vector()}
+		ch := &outChunk{seq: t.nextSeq, payload: s.append(nil), holds: s.holds}
 		t.nextSeq++
 		t.bytes += len(ch.payload)
 		t.chunks = append(t.chunks, ch)
@@ -138,6 +139,26 @@ func (c *Core) checkSource() {
 	}
 }
 
+// settleOwed forgets what copies owe once the log has brought it.
+func (c *Core) settleOwed() {
+	for _, p := range c.peers {
+		if p.owed != nil && c.source != p && c.vec.CoversAll(p.owed) {
+			p.owed = nil
+		}
+	}
+}
+
+// owing reports whether this region holds parts of a copy whose changes its
+// vector does not cover yet: it must not hand them on as its own state.
+func (c *Core) owing() bool {
+	for _, p := range c.peers {
+		if p.owed != nil {
+			return true
+		}
+	}
+	return false
+}
+
 // Syncing reports whether the region is receiving a transfer: what it holds is
 // not causally whole until that ends.
 func (c *Core) Syncing() bool { return c.source != nil }
@@ -166,6 +187,7 @@ func (c *Core) onState(p *peer, payload []byte) error {
 		return nil
 	}
 	if s.id > p.takenID {
+		p.tracksOwed = !c.merging(p)
 		p.takenID, p.takenNext, p.takenBeyond, p.takenFinal = s.id, 0, map[uint64]bool{}, nil
 		p.takenFromNow = true
 	}
@@ -178,6 +200,11 @@ func (c *Core) onState(p *peer, payload []byte) error {
 	} else if err := c.host.ApplyState(s.entries); err != nil {
 		c.stop(p, err)
 		return nil
+	} else if p.tracksOwed {
+		if p.owed == nil {
+			p.owed = clock.Vector{}
+		}
+		p.owed.Merge(s.holds)
 	}
 	p.takenBeyond[s.seq] = true
 	return c.advanceTransfer(p)
