@@ -205,3 +205,6 @@ func checkTogether(s *Snapshot) (name string, err error) {
 	}
 	return "", nil
 }
+
+// SiblingsPair is the CONFIG SET pair that makes list the siblings.
+func SiblingsPair(list []Sibling) Pair { return Pair{"sibling", siblings().get(list)} }

@@ -12,8 +12,9 @@
 // consumes ops is behind Sink, which is called at the end of a tx while its
 // locks are held.
 //
-// Locks, in this order: shard locks, ascending by number; then whatever Sink
-// takes (the node's commit lock). No lock is held over I/O.
+// Locks, in this order: the lock of a background walk (expire, evict, forget);
+// shard locks, ascending by number; whatever Sink takes (the node's commit
+// lock). No lock is held over I/O.
 //
 // Invariants: an entry changes only under its shard's lock; a provisional
 // stamp never outlives its tx; every change since the last checkpoint is in
@@ -43,8 +44,8 @@ type Sink interface {
 	// Applied takes over a received batch whose ops the engine has applied:
 	// it advances the vector and appends the batch to the log as received.
 	Applied(b op.Batch)
-	// Vector is what this region has applied; it stands still while every
-	// shard is locked.
+	// Vector is what this region has applied, its own changes included; it
+	// stands still while every shard is locked.
 	Vector() clock.Vector
 }
 
@@ -107,13 +108,22 @@ type Engine struct {
 		sync.Mutex
 		shard, db int
 		cursor    uint64
+		ops       op.Builder // of the step under way
 	}
 	evict struct {
 		sync.Mutex
 		pool    lru.Pool
-		victims map[uint64]*victim
+		victims map[uint64]victim
 		next    uint64
 	}
+	forget struct {
+		sync.Mutex
+		graveyards []graveyard // oldest first
+	}
+	// epoch names the graveyard being filled; it is guarded as dbMap is.
+	epoch uint32
+	// buried counts graves since the last graveyard was closed.
+	buried atomic.Int64
 }
 
 type stats struct {
@@ -135,15 +145,9 @@ type shard struct {
 	index int
 	dbs   []*table // by stored database, nil until used
 	dirty []RowKey
-	// graves are tombstones in the order of their making, forgotten once the
-	// stable vector covers them.
+	// graves are the entries that learned of a removal in this epoch.
 	graves  []grave
 	watches map[watchKey][]*Watch
-}
-
-type grave struct {
-	db int
-	x  *entry
 }
 
 // RowKey names a row of the stored databases.
@@ -176,7 +180,8 @@ func New(o Options) *Engine {
 	for i := range e.dbMap {
 		e.dbMap[i] = i
 	}
-	e.evict.victims = map[uint64]*victim{}
+	e.evict.victims = map[uint64]victim{}
+	e.epoch = 1
 	e.reclaimMs.Store(math.MaxInt64)
 	e.origin.Store(uint64(o.Origin))
 	p := o.Params
@@ -241,6 +246,25 @@ func (e *Engine) WithWorld(fn func()) {
 	fn()
 }
 
+// Clear drops everything, merge state included. The caller holds the world.
+func (e *Engine) Clear() {
+	for _, s := range e.shards {
+		for db, t := range s.dbs {
+			if t != nil {
+				e.used.Add(-t.cost)
+				s.dbs[db] = nil
+			}
+		}
+		s.dirty, s.graves = nil, nil // graveyards notice by themselves
+		for _, ws := range s.watches {
+			for _, w := range ws {
+				w.dirty.Store(true)
+			}
+		}
+	}
+	clear(e.flushed)
+}
+
 // DBInfo counts one database.
 type DBInfo struct {
 	Keys, Expires int
@@ -278,11 +302,24 @@ func (e *Engine) DBMap() []int {
 	return append([]int(nil), e.dbMap...)
 }
 
-// SetDBMap restores the map before the engine is in use.
+// SetDBMap restores the map before the engine is in use. One that does not fit
+// the configured databases is ignored.
 func (e *Engine) SetDBMap(m []int) {
-	if len(m) == e.databases {
+	if e.isDBMap(m) {
 		copy(e.dbMap, m)
 	}
+}
+
+// isDBMap reports whether m shows every stored database under one number.
+func (e *Engine) isDBMap(m []int) bool {
+	seen := make([]bool, e.databases)
+	for _, db := range m {
+		if db < 0 || db >= e.databases || seen[db] {
+			return false
+		}
+		seen[db] = true
+	}
+	return len(m) == e.databases
 }
 
 func (e *Engine) hash(key []byte) uint64 { return xxh3.HashSeed(key, e.seed) }

@@ -26,6 +26,7 @@ type commitLog struct {
 		// first.
 		pending []pendingEntry
 		buf     []byte
+		bytes   int64 // appended to the log since start
 	}
 	onGrow func()
 }
@@ -99,6 +100,7 @@ func (c *commitLog) Applied(b op.Batch) {
 
 func (c *commitLog) append(raw []byte, last clock.Stamp) {
 	pos := c.mu.log.Append(raw)
+	c.mu.bytes += int64(len(raw))
 	c.mu.vector.Raise(last.Origin, last.At)
 	c.mu.pending = append(c.mu.pending, pendingEntry{pos, last})
 }
@@ -160,6 +162,13 @@ func (c *commitLog) position() (uint64, clock.Vector) {
 		return 0, c.mu.vector.Clone()
 	}
 	return c.mu.log.End() - 1, c.mu.vector.Clone()
+}
+
+// appended is how many bytes of batches have gone into the log since start.
+func (c *commitLog) appended() int64 {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.mu.bytes
 }
 
 // now is a reading such that every own change stamped at or below it is in the

@@ -3,6 +3,7 @@ package node
 import (
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"sync/atomic"
 
@@ -16,15 +17,17 @@ import (
 // disk is the node's side of package persist.
 type disk struct {
 	db       atomic.Pointer[persist.DB] // nil: nothing is kept
-	identity persist.Identity
+	identity atomic.Pointer[persist.Identity]
 	recovery recoveryInfo
+	// writing keeps the log-writer's steps apart.
+	writing sync.Mutex
 
 	checkpoint struct {
 		sync.Mutex
 		run     *persist.Checkpoint
-		rows    *rowSource
 		vector  clock.Vector
 		lastMs  int64
+		bytes   int64 // of the log when the last one began
 		failing bool
 		count   int64
 	}
@@ -63,7 +66,7 @@ func (n *Node) openDisk() error {
 	snap := n.conf.Load()
 	if !snap.AppendOnly && len(snap.Siblings) == 0 {
 		id := persist.Identity{Region: regionName(snap), Origin: clock.NewOrigin(regionName(snap), uint64(n.wall.NowMs()))}
-		n.disk.identity = id
+		n.setIdentity(id)
 		n.engine.SetOrigin(id.Origin)
 		n.commit.attach(nil, id.Origin, nil, nil)
 		return nil
@@ -72,6 +75,14 @@ func (n *Node) openDisk() error {
 	if err != nil {
 		return err
 	}
+	siblings, err := rememberedSiblings(db, snap.Siblings)
+	if err == nil {
+		err = n.setSiblings(siblings)
+	}
+	if err != nil {
+		return errors.Join(err, db.Close())
+	}
+	snap = n.conf.Load()
 	n.engine.Configure(n.params(snap))
 	vector, err := n.recover(db, rec)
 	if err != nil {
@@ -81,10 +92,20 @@ func (n *Node) openDisk() error {
 		return errors.Join(err, db.Close())
 	}
 	n.disk.db.Store(db)
-	n.engine.SetOrigin(n.disk.identity.Origin)
-	n.commit.attach(db.Log, n.disk.identity.Origin, vector, vector)
+	n.engine.SetOrigin(n.identity().Origin)
+	n.commit.attach(db.Log, n.identity().Origin, vector, vector)
+	if len(n.conf.Load().Siblings) > 0 {
+		db.Log.SetRetain(0) // until siblings have said what they hold
+	} else {
+		db.Log.SetRetain(math.MaxUint64)
+		db.Log.SetTailBytes(0)
+	}
 	return nil
 }
+
+func (n *Node) identity() persist.Identity { return *n.disk.identity.Load() }
+
+func (n *Node) setIdentity(id persist.Identity) { n.disk.identity.Store(&id) }
 
 func (n *Node) openStore(snap *config.Snapshot) (*persist.DB, persist.Recovery, error) {
 	store, err := n.opts.OpenStore()
@@ -182,7 +203,7 @@ func (n *Node) settleIdentity(db *persist.DB, rec persist.Recovery, snap *config
 	if len(snap.Siblings) > 0 {
 		n.found(&id, hasData)
 	}
-	n.disk.identity = id
+	n.setIdentity(id)
 	return db.SetIdentity(id)
 }
 
@@ -213,6 +234,8 @@ func (n *Node) WriteLog() (more bool) {
 	if db == nil {
 		return false
 	}
+	n.disk.writing.Lock()
+	defer n.disk.writing.Unlock()
 	more, err := db.Log.WriteStep()
 	if err != nil {
 		n.diskFailed(err)
@@ -291,25 +314,49 @@ func (n *Node) Checkpoint() (more bool) {
 		return false
 	}
 	done, err := c.run.Step(checkpointRows)
-	if err == nil {
-		c.rows.written(n.engine)
-	}
 	switch {
 	case err != nil:
 		if !c.failing {
 			n.log.Error("checkpoint failed", "error", err)
 		}
 		c.failing = true
-		c.run, c.rows = nil, nil
+		c.run = nil
 		return false
 	case done:
 		c.failing = false
 		c.count++
 		n.commit.raiseSynced(c.vector)
-		c.run, c.rows = nil, nil
+		c.run = nil
 		return false
 	}
 	return true
+}
+
+// checkpointNow runs a whole checkpoint, for those who need rows and vector on
+// disk before they go on.
+func (n *Node) checkpointNow() error {
+	db := n.disk.db.Load()
+	c := &n.disk.checkpoint
+	c.Lock()
+	defer c.Unlock()
+	if c.run != nil {
+		c.run.Abort()
+		c.run = nil
+	}
+	pos, vector := n.commit.position()
+	run, err := db.StartCheckpoint(rowSource{n}, pos, vector)
+	for done := false; err == nil && !done; {
+		if run.Behind() != 0 {
+			n.WriteLog()
+			err = n.diskError()
+			continue
+		}
+		done, err = run.Step(checkpointRows)
+	}
+	if err == nil {
+		n.commit.raiseSynced(vector)
+	}
+	return err
 }
 
 // startCheckpoint begins a checkpoint if the log has grown enough since the
@@ -322,14 +369,13 @@ func (n *Node) startCheckpoint(db *persist.DB) bool {
 		c.lastMs = now
 		return false
 	}
-	st := db.Log.Stats()
+	grown := n.commit.appended() - c.bytes
 	wanted := n.stats.wantRows.Swap(false)
-	if !wanted && st.Bytes < n.conf.Load().CheckpointLogSize && now-c.lastMs < checkpointEveryMs {
+	if !wanted && grown < n.conf.Load().CheckpointLogSize && now-c.lastMs < checkpointEveryMs {
 		return false
 	}
 	db.Log.SetRetain(n.retainFrom())
-	rows := &rowSource{n: n}
-	run, err := db.StartCheckpoint(rows, pos, vector)
+	run, err := db.StartCheckpoint(rowSource{n}, pos, vector)
 	if err != nil {
 		if !c.failing {
 			n.log.Error("checkpoint failed", "error", err)
@@ -337,18 +383,15 @@ func (n *Node) startCheckpoint(db *persist.DB) bool {
 		c.failing = true
 		return false
 	}
-	c.run, c.rows, c.vector, c.lastMs = run, rows, vector, now
+	c.run, c.vector, c.lastMs, c.bytes = run, vector, now, n.commit.appended()
 	return true
 }
 
 // rowSource gives the engine's changed keys to a checkpoint.
-type rowSource struct {
-	n    *Node
-	step []engine.StateEntry // rows handed out since the last step ended
-}
+type rowSource struct{ n *Node }
 
 // TakeDirty implements persist.Rows.
-func (r *rowSource) TakeDirty() ([]persist.KeyID, []int) {
+func (r rowSource) TakeDirty() ([]persist.KeyID, []int) {
 	keys, flushed := r.n.engine.TakeDirty()
 	ids := make([]persist.KeyID, len(keys))
 	for i, k := range keys {
@@ -358,7 +401,7 @@ func (r *rowSource) TakeDirty() ([]persist.KeyID, []int) {
 }
 
 // AppendRow implements persist.Rows.
-func (r *rowSource) AppendRow(dst []byte, db int, key []byte) ([]byte, bool) {
+func (r rowSource) AppendRow(dst []byte, db int, key []byte) ([]byte, bool) {
 	en, ok := r.n.engine.Row(engine.RowKey{DB: db, Key: string(key)})
 	if !ok {
 		return dst, false
@@ -366,20 +409,16 @@ func (r *rowSource) AppendRow(dst []byte, db int, key []byte) ([]byte, bool) {
 	if en.Evicted {
 		en.State = r.n.withRowValue(en)
 	}
-	r.step = append(r.step, en.StateEntry)
 	return append(dst, en.State...), true
 }
 
 // DBMap implements persist.Rows.
-func (r *rowSource) DBMap() []int { return r.n.engine.DBMap() }
+func (r rowSource) DBMap() []int { return r.n.engine.DBMap() }
 
-// written tells the engine which rows have reached the store.
-func (r *rowSource) written(e *engine.Engine) {
-	for _, en := range r.step {
-		e.RowWritten(en)
-	}
-	clear(r.step)
-	r.step = r.step[:0]
+// RowWritten implements persist.Rows: from now on the value may be evicted to
+// its row.
+func (r rowSource) RowWritten(db int, key, row []byte) {
+	r.n.engine.RowWritten(engine.StateEntry{DB: db, Key: key, State: row})
 }
 
 // withRowValue completes a state whose value was evicted from its older row.
@@ -444,7 +483,7 @@ func (n *Node) attachDisk(next *config.Snapshot) error {
 	if err != nil {
 		return err
 	}
-	id := n.disk.identity
+	id := n.identity()
 	_, vector := n.commit.position()
 	if err := db.DeleteAll(id, nil); err != nil {
 		return errors.Join(err, db.Close())
@@ -472,12 +511,12 @@ func (n *Node) detachDisk(next *config.Snapshot) error {
 	n.engine.WithWorld(func() {
 		_, vector := n.commit.position()
 		n.disk.db.Store(nil)
-		n.commit.attach(nil, n.disk.identity.Origin, vector, vector)
+		n.commit.attach(nil, n.identity().Origin, vector, vector)
 		n.engine.Configure(n.params(next))
 	})
 	if c.run != nil {
 		c.run.Abort()
-		c.run, c.rows = nil, nil
+		c.run = nil
 	}
 	n.engine.TakeDirty()
 	n.releaseHeld(^uint64(0))

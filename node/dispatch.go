@@ -15,6 +15,7 @@ const (
 	parkPaused              // CLIENT PAUSE
 	parkFetching            // a value that lies on disk
 	parkLogFull             // the log-writer has fallen behind
+	parkSleeping            // DEBUG SLEEP
 )
 
 func compatOf(s *config.Snapshot) resp.Compat {
@@ -78,6 +79,9 @@ func (s *Session) call(row *command.Row) bool {
 	start := s.n.opts.Micros()
 	if row.Has(command.Control) {
 		row.Run(&s.ctx)
+		if s.parked != notParked {
+			return false // EXEC waits for a value on disk
+		}
 		s.account(row, start)
 		return true
 	}

@@ -47,6 +47,7 @@ type Options struct {
 	Spawn func(func())
 	Log   *slog.Logger
 	RunID string // 40 hex digits
+	GeoIP []byte // a MaxMind-format database, or nil
 	// WakeLog and WakeLinks say, from any goroutine and without blocking, that
 	// WriteLog or TakeFrames has work.
 	WakeLog   func()
@@ -115,7 +116,10 @@ func Open(o Options) (*Node, error) {
 	if err := n.openDisk(); err != nil {
 		return nil, err
 	}
-	n.engine.Configure(n.params(snap))
+	n.engine.Configure(n.params(n.conf.Load()))
+	if err := n.openRegions(); err != nil {
+		return nil, err
+	}
 	n.hookConfig()
 	return n, nil
 }
@@ -158,6 +162,9 @@ func (n *Node) hookConfig() {
 	})
 	n.conf.OnChange("appendonly", n.switchAppendOnly)
 	n.conf.OnChange("sibling", func(_, _ *config.Snapshot) error {
+		if n.repl.changing.Load() {
+			return nil
+		}
 		return errors.New("siblings change through REGION ADD and REGION REMOVE")
 	})
 }
@@ -167,6 +174,7 @@ func (n *Node) hookConfig() {
 func (n *Node) Tick() {
 	now := n.wall.NowMs()
 	n.endPause(now)
+	n.clients.wakeSleepers(now)
 	n.expireCycle(now)
 	n.forgetRemovals()
 	n.sweepClients(now)

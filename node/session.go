@@ -35,14 +35,6 @@ func (c ConnInfo) local() bool {
 	return err == nil && ap.Addr().Unmap().IsLoopback()
 }
 
-// ip is the peer's address, empty for a unix socket.
-func (c ConnInfo) ip() string {
-	if ap, err := netip.ParseAddrPort(c.Remote); err == nil {
-		return ap.Addr().Unmap().String()
-	}
-	return ""
-}
-
 // Session is the state of one client connection. It never blocks: Feed runs
 // what it can and stops where a command has to wait (parks). Whoever ends a
 // wait calls wake, and the transport then calls Resume.
@@ -68,7 +60,6 @@ type Session struct {
 	mark  int // of out, where the running command's reply begins
 
 	authenticated bool
-	resp3         bool
 	closing       bool
 	replyMode     command.ReplyMode
 	skipReplies   int // of the next commands
@@ -76,9 +67,9 @@ type Session struct {
 	multi         multi
 	watch         engine.Watch
 	parked        parkReason
+	sleepUntilMs  int64 // DEBUG SLEEP: nothing leaves or runs before
 	fetching      atomic.Bool
 	fetchErr      error
-	logFull       bool
 
 	killed atomic.Bool
 	pub    public
@@ -215,10 +206,11 @@ func (s *Session) Resume() {
 	if s.killed.Load() {
 		s.closing = true
 	}
-	if s.closing {
+	if s.closing || s.asleep() {
 		return
 	}
-	if s.parked != notParked && s.execute(s.pending) {
+	if s.parked != notParked && (s.pending == nil || s.execute(s.pending)) {
+		s.parked = notParked
 		s.pending = nil
 		s.in = s.keep(s.in, s.process(s.in))
 	}
@@ -241,11 +233,34 @@ func (s *Session) process(buf []byte) (consumed int) {
 			// The words must outlive buf while the session is parked.
 			s.pending = cloneArgs(args)
 		}
+		if s.sleepUntilMs != 0 {
+			s.parkSleeping()
+		}
 	}
 	if s.closing {
 		return len(buf)
 	}
 	return consumed
+}
+
+// parkSleeping stops the session until its time to wake has come.
+func (s *Session) parkSleeping() {
+	s.parked = parkSleeping
+	s.pub.blocked.Store(true)
+	s.n.clients.sleep(s, s.sleepUntilMs)
+}
+
+// asleep reports whether DEBUG SLEEP still holds the session.
+func (s *Session) asleep() bool {
+	if s.sleepUntilMs == 0 {
+		return false
+	}
+	if s.n.wall.NowMs() < s.sleepUntilMs {
+		return true
+	}
+	s.sleepUntilMs = 0
+	s.pub.blocked.Store(false)
+	return false
 }
 
 func cloneArgs(args [][]byte) [][]byte {
@@ -313,7 +328,7 @@ func (s *Session) hold(end int, pos uint64) {
 // session and counts as sent.
 func (s *Session) Output() []byte {
 	s.dropTaken()
-	if s.killed.Load() {
+	if s.killed.Load() || s.asleep() {
 		return nil
 	}
 	free := s.out.Len()
@@ -376,7 +391,15 @@ func (s *Session) dropTaken() {
 // Closing reports that the connection is to be closed once Output is empty and
 // nothing is held back.
 func (s *Session) Closing() bool {
-	return s.killed.Load() || s.closing && len(s.held) == 0 && s.out.Len() == s.taken
+	return s.killed.Load() || s.closing && s.sleepUntilMs == 0 && len(s.held) == 0 && s.out.Len() == s.taken
+}
+
+// InputEnded says that the client will send no more (or that the server
+// stops): what it waits for is given up, and Closing turns true once what was
+// answered has left.
+func (s *Session) InputEnded() {
+	s.dropTaken()
+	s.closing = true
 }
 
 // Close ends the session: the connection is gone.

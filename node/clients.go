@@ -1,0 +1,324 @@
+package node
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"sync"
+
+	"geocache/command"
+	"geocache/config"
+)
+
+// registry knows every session from accept to close.
+type registry struct {
+	sync.Mutex
+	next     int64
+	sessions map[int64]*Session
+	parked   map[*Session]bool
+	sleeping map[*Session]int64 // until when, in milliseconds
+	lastMs   int64              // of the last sweep
+	awaiting waiters
+}
+
+func (r *registry) init() {
+	r.sessions, r.parked, r.sleeping = map[int64]*Session{}, map[*Session]bool{}, map[*Session]int64{}
+}
+
+func (r *registry) add(s *Session) {
+	r.Lock()
+	defer r.Unlock()
+	r.next++
+	s.id = r.next
+	r.sessions[s.id] = s
+}
+
+func (r *registry) remove(s *Session) {
+	r.Lock()
+	defer r.Unlock()
+	delete(r.sessions, s.id)
+	delete(r.parked, s)
+	delete(r.sleeping, s)
+}
+
+func (r *registry) sleep(s *Session, untilMs int64) {
+	r.Lock()
+	defer r.Unlock()
+	r.sleeping[s] = untilMs
+}
+
+// wakeSleepers wakes the sessions whose sleep is over.
+func (r *registry) wakeSleepers(nowMs int64) {
+	r.Lock()
+	var list []*Session
+	for s, until := range r.sleeping {
+		if nowMs >= until {
+			delete(r.sleeping, s)
+			list = append(list, s)
+		}
+	}
+	r.Unlock()
+	slices.SortFunc(list, func(a, b *Session) int { return cmp.Compare(a.id, b.id) })
+	for _, s := range list {
+		s.wake()
+	}
+}
+
+func (r *registry) park(s *Session) {
+	r.Lock()
+	defer r.Unlock()
+	r.parked[s] = true
+}
+
+func (r *registry) count() int {
+	r.Lock()
+	defer r.Unlock()
+	return len(r.sessions)
+}
+
+// all lists the sessions by id.
+func (r *registry) all() []*Session {
+	r.Lock()
+	defer r.Unlock()
+	list := make([]*Session, 0, len(r.sessions))
+	for _, s := range r.sessions {
+		list = append(list, s)
+	}
+	slices.SortFunc(list, func(a, b *Session) int { return cmp.Compare(a.id, b.id) })
+	return list
+}
+
+// named lists the sessions of these ids, in their order.
+func (r *registry) named(ids []int64) []*Session {
+	r.Lock()
+	defer r.Unlock()
+	var list []*Session
+	for _, id := range ids {
+		if s := r.sessions[id]; s != nil {
+			list = append(list, s)
+		}
+	}
+	return list
+}
+
+// blocked counts the parked sessions.
+func (r *registry) blocked() int {
+	r.Lock()
+	defer r.Unlock()
+	return len(r.parked)
+}
+
+// bufferBytes is the memory of all input and output buffers.
+func (r *registry) bufferBytes() int64 {
+	r.Lock()
+	defer r.Unlock()
+	n := int64(0)
+	for _, s := range r.sessions {
+		n += s.pub.inBytes.Load() + s.pub.outBytes.Load() + sessionBytes
+	}
+	return n
+}
+
+// sessionBytes is a session's fixed memory, by accounting.
+const sessionBytes = 2 << 10
+
+// resumeAll wakes every parked session: what it waited for may be over.
+func (n *Node) resumeAll() {
+	r := &n.clients
+	r.Lock()
+	var list []*Session
+	for s := range r.parked {
+		list = append(list, s)
+	}
+	clear(r.parked)
+	r.Unlock()
+	slices.SortFunc(list, func(a, b *Session) int { return cmp.Compare(a.id, b.id) })
+	for _, s := range list {
+		s.wake()
+	}
+	n.releaseHeld(math.MaxUint64)
+}
+
+// sweepClients closes idle clients (timeout), once a second.
+func (n *Node) sweepClients(nowMs int64) {
+	r := &n.clients
+	if nowMs-r.lastMs < 1000 && nowMs >= r.lastMs {
+		return
+	}
+	r.lastMs = nowMs
+	limit := int64(n.conf.Load().TimeoutSeconds) * 1000
+	if limit == 0 {
+		return
+	}
+	for _, s := range r.all() {
+		if !s.pub.blocked.Load() && nowMs-s.pub.lastMs.Load() > limit {
+			s.kill()
+		}
+	}
+}
+
+// ClientLines implements command.Host.
+func (n *Node) ClientLines(f command.ClientFilter) []string {
+	var lines []string
+	all := n.clients.all()
+	if len(f.IDs) > 0 {
+		all = n.clients.named(f.IDs)
+	}
+	for _, s := range all {
+		if s.matches(f, n.wall.NowMs()) {
+			lines = append(lines, s.Line())
+		}
+	}
+	return lines
+}
+
+// KillClients implements command.Host.
+func (n *Node) KillClients(f command.ClientFilter, me command.Session) int {
+	killed := 0
+	for _, s := range n.clients.all() {
+		if !s.matches(f, n.wall.NowMs()) {
+			continue
+		}
+		if s.id == me.ID() {
+			if f.SkipMe == command.On {
+				continue
+			}
+			s.closing = true // the reply still leaves
+		} else {
+			s.kill()
+		}
+		killed++
+	}
+	return killed
+}
+
+// matches reports whether the session is selected.
+func (s *Session) matches(f command.ClientFilter, nowMs int64) bool {
+	s.pub.mu.Lock()
+	user := s.pub.mu.user
+	s.pub.mu.Unlock()
+	switch {
+	case len(f.IDs) > 0 && !slices.Contains(f.IDs, s.id):
+	case f.Addr != "" && f.Addr != s.addr():
+	case f.LAddr != "" && f.LAddr != s.info.Local:
+	case f.User != "" && f.User != user:
+	case f.Type != "" && f.Type != "normal": // there are no others so far
+	case f.MaxAgeSec > 0 && (nowMs-s.createdMs)/1000 < f.MaxAgeSec:
+	default:
+		return true
+	}
+	return false
+}
+
+// addr is the peer as CLIENT LIST names it.
+func (s *Session) addr() string {
+	if s.info.Kind == Unix {
+		return s.info.Local + ":0"
+	}
+	return s.info.Remote
+}
+
+// Line implements command.Session.
+func (s *Session) Line() string {
+	now := s.n.wall.NowMs()
+	s.pub.mu.Lock()
+	name, lib, ver, user := s.pub.mu.name, s.pub.mu.libName, s.pub.mu.libVer, s.pub.mu.user
+	s.pub.mu.Unlock()
+	cmdName := "NULL"
+	if r := s.pub.lastRow.Load(); r != nil {
+		cmdName = r.FullName()
+	}
+	laddr := s.info.Local
+	if s.info.Kind == Unix {
+		laddr += ":0"
+	}
+	in, out := s.pub.inBytes.Load(), s.pub.outBytes.Load()
+	var sb strings.Builder
+	fmt.Fprintf(&sb, "id=%d addr=%s laddr=%s fd=%d name=%s age=%d idle=%d flags=%s db=%d sub=0 psub=0 ssub=0 multi=%d",
+		s.id, s.addr(), laddr, s.id+7, name, (now-s.createdMs)/1000, (now-s.pub.lastMs.Load())/1000, s.flagLetters(),
+		s.pub.db.Load(), s.pub.queued.Load())
+	if s.n.conf.Load().Compat != config.Compat70 {
+		fmt.Fprintf(&sb, " watch=%d", s.pub.watching.Load())
+	}
+	fmt.Fprintf(&sb, " qbuf=%d qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=%d oll=0 omem=0 tot-mem=%d events=r cmd=%s user=%s redir=-1 resp=%d",
+		in, out, in+out+sessionBytes, cmdName, user, s.pub.proto.Load())
+	if s.n.conf.Load().Compat != config.Compat70 {
+		fmt.Fprintf(&sb, " lib-name=%s lib-ver=%s", lib, ver)
+	}
+	return sb.String()
+}
+
+// flagLetters are CLIENT LIST's flags.
+func (s *Session) flagLetters() string {
+	var b []byte
+	if s.pub.queued.Load() >= 0 {
+		b = append(b, 'x')
+	}
+	if s.pub.blocked.Load() {
+		b = append(b, 'b')
+	}
+	if s.watch.Dirty() {
+		b = append(b, 'd')
+	}
+	if s.info.Kind == Unix {
+		b = append(b, 'U')
+	}
+	if s.pub.noEvict.Load() {
+		b = append(b, 'e')
+	}
+	if s.pub.noTouch.Load() {
+		b = append(b, 'T')
+	}
+	if len(b) == 0 {
+		b = append(b, 'N')
+	}
+	return string(b)
+}
+
+// pause is CLIENT PAUSE's state.
+type pause struct {
+	mu struct {
+		sync.Mutex
+		untilMs int64
+		mode    command.PauseMode
+	}
+}
+
+// holds reports whether a command has to wait now.
+func (p *pause) holds(writes bool) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.mu.untilMs != 0 && (p.mu.mode == command.PauseAll || writes)
+}
+
+// Pause implements command.Host: the longer end and the stricter mode win, as
+// in Redis.
+func (n *Node) Pause(untilMs int64, mode command.PauseMode) {
+	p := &n.pause
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.mu.untilMs == 0 || mode > p.mu.mode {
+		p.mu.mode = mode
+	}
+	p.mu.untilMs = max(p.mu.untilMs, untilMs)
+}
+
+// Unpause implements command.Host.
+func (n *Node) Unpause() {
+	n.pause.mu.Lock()
+	n.pause.mu.untilMs = 0
+	n.pause.mu.Unlock()
+	n.resumeAll()
+}
+
+// endPause ends a pause whose time is over.
+func (n *Node) endPause(nowMs int64) {
+	n.pause.mu.Lock()
+	over := n.pause.mu.untilMs != 0 && nowMs >= n.pause.mu.untilMs
+	n.pause.mu.Unlock()
+	if over {
+		n.Unpause()
+	}
+}

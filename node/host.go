@@ -1,0 +1,62 @@
+package node
+
+import (
+	"geocache/command"
+	"geocache/config"
+	"geocache/resp"
+)
+
+// This file is what handlers may do to the region they run in (command.Host);
+// sessions are in clients.go, siblings in regions.go, INFO in info.go.
+
+// NowMicros implements command.Host.
+func (n *Node) NowMicros() int64 { return n.wall.NowMs()*1000 + n.opts.Micros()%1000 }
+
+// HasUser implements command.Host.
+func (n *Node) HasUser(name string) bool { return name == defaultUser }
+
+// Unblock implements command.Host. No command of this version blocks on keys,
+// so there is nothing it could end.
+func (n *Node) Unblock(int64, command.Switch) bool { return false }
+
+// ConfigSet implements command.Host.
+func (n *Node) ConfigSet(pairs []config.Pair, caller config.Caller) error {
+	return n.conf.Set(pairs, caller)
+}
+
+// ConfigRewrite implements command.Host.
+func (n *Node) ConfigRewrite() error {
+	if n.opts.RewriteConfig == nil {
+		return resp.ErrNoConfigFile
+	}
+	if err := n.opts.RewriteConfig(n.conf.Rewrite); err != nil {
+		n.log.Warn("CONFIG REWRITE failed", "error", err)
+		return resp.ConfigRewriteFailed(err.Error())
+	}
+	n.log.Info("CONFIG REWRITE executed with success")
+	return nil
+}
+
+// SetActiveExpire implements command.Host.
+func (n *Node) SetActiveExpire(v command.Switch) { n.noExpire.Store(v == command.Off) }
+
+// Shutdown implements command.Host: everything acknowledged is made durable,
+// then the server is asked to end.
+func (n *Node) Shutdown(m command.ShutdownMode) error {
+	if m.Abort == command.On {
+		return resp.ErrShutdownAbsent
+	}
+	if err := n.diskError(); err != nil && m.Force == command.Off {
+		n.log.Error("SHUTDOWN refused: the data directory cannot be written", "error", err)
+		return resp.ErrShutdown
+	}
+	if !n.stopping.CompareAndSwap(false, true) {
+		return nil
+	}
+	n.log.Info("user requested shutdown")
+	for _, s := range n.clients.all() {
+		s.killed.Store(true)
+	}
+	n.opts.Stop()
+	return nil
+}
