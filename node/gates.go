@@ -23,7 +23,7 @@ func (s *Session) gate(row *command.Row) (refusal resp.Error, park parkReason) {
 	if s.multi.active && row.Has(command.NoMulti) {
 		return resp.ErrNotInMulti, notParked
 	}
-	if n.conf.Load().MaxMemory > 0 && !n.fitMemory() {
+	if !n.fitMemory() {
 		if denyOOM || s.multi.active && !row.Has(command.Unqueued) {
 			return resp.ErrOOM, notParked
 		}

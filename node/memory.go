@@ -18,7 +18,7 @@ const evictMicros = 500
 // Redis, so that evicting cannot feed itself.
 func (n *Node) fitMemory() bool {
 	limit := n.conf.Load().MaxMemory
-	over := func() bool { return baseBytes+n.engine.UsedBytes() > limit }
+	over := func() bool { return limit > 0 && baseBytes+n.engine.UsedBytes() > limit }
 	if !over() {
 		return true
 	}
