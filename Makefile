@@ -47,16 +47,16 @@ fuzz: ## each fuzz target for FUZZTIME (3s)
 	@./tests/fuzz.sh $(FUZZTIME)
 
 sim: ## the deterministic simulation; SEED=n replays one seed
-	GEOCACHE_SIM_SEED=$(SEED) $(GO) test -count=1 -v -run '^TestSim' ./tests/sim
+	SIM_SEED=$(SEED) $(GO) test -count=1 -v -run '^TestSim' ./tests/sim
 
 conformance: ## the conformance scripts, also against REDIS=host:port, which is flushed
-	GEOCACHE_CONFORMANCE=$(REDIS) $(GO) test -count=1 -v -run '^TestConformance' ./tests
+	TEST_REDIS=$(REDIS) $(GO) test -count=1 -v -run '^TestConformance' ./tests
 
 demo: ## two regions on this machine, start to finish
 	$(GO) run ./cmd/demo
 
 bench: ## speed beside a redis-server on this machine, as ratios
-	GEOCACHE_BENCH=1 $(GO) test -count=1 -v -timeout 30m -run '^TestSpeed$$' ./tests
+	TEST_BENCH=1 $(GO) test -count=1 -v -timeout 30m -run '^TestSpeed$$' ./tests
 
 clean: ## remove what was built; data stays
 	rm -rf bin

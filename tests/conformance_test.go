@@ -34,9 +34,9 @@ func TestConformance(t *testing.T) {
 		})
 	})
 	t.Run("external", func(t *testing.T) {
-		addr := os.Getenv("GEOCACHE_CONFORMANCE")
+		addr := os.Getenv("TEST_REDIS")
 		if addr == "" {
-			t.Skip("GEOCACHE_CONFORMANCE names no server")
+			t.Skip("TEST_REDIS names no server")
 		}
 		runScripts(t, func(t *testing.T) target {
 			c := dial(t, "tcp", addr)

@@ -11,13 +11,12 @@
 //
 // The environment variables that change how much is run:
 //
-//	GEOCACHE_TEST_SERVER    path of a server to test instead of building ours;
-//	                        for checking the tests themselves against Redis
-//	GEOCACHE_TEST_PORTS     range of ports to use, "21000-31999" by default
-//	GEOCACHE_TEST_SECONDS   seconds that the crash, region and linearizability
-//	                        tests may each spend on load instead of their short
-//	                        default
-//	GEOCACHE_CONFORMANCE    host:port of a server that the conformance scripts
-//	                        run against as well; it is flushed
-//	GEOCACHE_BENCH          set to compare speed with redis-server
+//	TEST_SERVER   path of a server to test instead of building ours; for
+//	              trying the tests themselves on Redis
+//	TEST_PORTS    range of ports to use, "21000-31999" by default
+//	TEST_SECONDS  seconds that each of the crash, region and linearizability
+//	              tests spends on load instead of its short default
+//	TEST_REDIS    host:port of a server that the conformance scripts run
+//	              against as well; it is flushed
+//	TEST_BENCH    set to compare speed with redis-server
 package tests

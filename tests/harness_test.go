@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -60,9 +61,9 @@ var binary = sync.OnceValues(func() (string, error) {
 // restarted.
 var portRange = sync.OnceValues(func() (lo, hi int) {
 	lo, hi = 21000, 31999
-	if v := os.Getenv("GEOCACHE_TEST_PORTS"); v != "" {
+	if v := os.Getenv("TEST_PORTS"); v != "" {
 		if _, err := fmt.Sscanf(v, "%d-%d", &lo, &hi); err != nil || hi < lo {
-			panic("GEOCACHE_TEST_PORTS must be LOW-HIGH, not " + v)
+			panic("TEST_PORTS must be LOW-HIGH, not " + v)
 		}
 	}
 	return lo, hi
@@ -135,7 +136,7 @@ func startServer(t testing.TB, options ...string) *Server {
 // newServer prepares a server without starting it.
 func newServer(t testing.TB, options ...string) *Server {
 	t.Helper()
-	if other := os.Getenv("GEOCACHE_TEST_SERVER"); other != "" {
+	if other := os.Getenv("TEST_SERVER"); other != "" {
 		return prepare(t, other, nil, options)
 	}
 	path, err := binary()
@@ -186,7 +187,8 @@ func (s *Server) launch() {
 	defer func() { _ = log.Close() }()
 	cmd := exec.Command(s.path, s.args...)
 	cmd.Stdout, cmd.Stderr = log, log
-	cmd.Env = append(os.Environ(), "GORACE=halt_on_error=1")
+	cmd.Env = append(slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "GEOCACHE_") }),
+		"GORACE=halt_on_error=1")
 	if err := cmd.Start(); err != nil {
 		s.t.Fatal(err)
 	}
@@ -454,13 +456,13 @@ func eventually(t testing.TB, within time.Duration, what string, holds func() bo
 // asks for more.
 func budget(t testing.TB, short time.Duration) time.Duration {
 	t.Helper()
-	v := os.Getenv("GEOCACHE_TEST_SECONDS")
+	v := os.Getenv("TEST_SECONDS")
 	if v == "" {
 		return short
 	}
 	n, err := strconv.Atoi(v)
 	if err != nil || n < 1 {
-		t.Fatalf("GEOCACHE_TEST_SECONDS must be a number of seconds, not %q", v)
+		t.Fatalf("TEST_SECONDS must be a number of seconds, not %q", v)
 	}
 	return time.Duration(n) * time.Second
 }
