@@ -71,8 +71,8 @@ func cas(c *Ctx) {
 		return
 	}
 	k := c.Key(1)
-	have, found := c.Tx.Token(k)
-	if found == absent || found && have != want {
+	same, found := c.Tx.TokenIs(k, want)
+	if found == absent || found && !same {
 		c.Out.Null()
 		return
 	}

@@ -7,12 +7,22 @@ import (
 	"geocache/op"
 )
 
+// TokenIs compares want with the CAS token of k, without touching it; found is
+// false for a missing key. A value that this very tx wrote has no token yet.
+func (t *Tx) TokenIs(k Key, want clock.Stamp) (same, found bool) {
+	x := t.lookup(k)
+	if x == nil {
+		return false, false
+	}
+	return !unstamped(&x.state) && tokenOf(&x.state) == want, true
+}
+
 // ShowToken hands the CAS token of k's present value to fn and reports whether
 // k is there. Where this very tx wrote the value, its token is known only once
 // the batch has its stamps: fn then runs under the locks, with the token of
 // the value that k had at the call, whatever is written to k after it.
 func (t *Tx) ShowToken(k Key, fn func(token clock.Stamp)) bool {
-	x := t.value(k)
+	x := t.lookup(k)
 	if x == nil {
 		return false
 	}
