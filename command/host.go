@@ -38,13 +38,13 @@ type Session interface {
 	// and the next command runs, at that time.
 	SleepUntil(unixMs int64)
 
-	// The transaction of the session.
-	InMulti() bool
+	// The transaction of the session. BeginMulti, Discard, Watch and Exec
+	// append the command's reply, an error where it may not stand here.
 	BeginMulti()
 	Discard()
 	Watch([][]byte)
 	Unwatch()
-	// Exec runs the queued commands and appends EXEC's reply.
+	// Exec runs the queued commands.
 	Exec()
 }
 

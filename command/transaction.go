@@ -1,14 +1,12 @@
 package command
 
-import "geocache/resp"
-
-// The work of a transaction is the session's (queueing, watching, the abort
-// rules); these rows only name it.
+// transactionRows only name the work of a transaction: queueing, watching, the
+// abort rules and their replies are the session's.
 func transactionRows() []Row {
 	return []Row{
 		{
 			Name: "multi", Arity: 1, Flags: NoScript | Loading | Stale | Fast | AllowBusy | Control | Unqueued,
-			ACL: CatTransaction, Run: multi,
+			ACL: CatTransaction, Run: func(c *Ctx) { c.Sess.BeginMulti() },
 			Doc: Doc{
 				Summary: "Starts a transaction: the commands that follow are queued until EXEC.",
 				Since:   "1.2.0", Group: "transactions", Complexity: "O(1)",
@@ -16,7 +14,7 @@ func transactionRows() []Row {
 		},
 		{
 			Name: "exec", Arity: 1, Flags: NoScript | Loading | Stale | SkipSlowlog | Control | Unqueued,
-			ACL: CatTransaction, Run: exec,
+			ACL: CatTransaction, Run: func(c *Ctx) { c.Sess.Exec() },
 			Doc: Doc{
 				Summary: "Runs the queued commands as one, unless a watched key has changed.",
 				Since:   "1.2.0", Group: "transactions", Complexity: "The sum of the queued commands' complexities.",
@@ -24,7 +22,7 @@ func transactionRows() []Row {
 		},
 		{
 			Name: "discard", Arity: 1, Flags: NoScript | Loading | Stale | Fast | AllowBusy | Control | Unqueued,
-			ACL: CatTransaction, Run: discard,
+			ACL: CatTransaction, Run: func(c *Ctx) { c.Sess.Discard() },
 			Doc: Doc{
 				Summary: "Drops the queued commands and ends the transaction.",
 				Since:   "2.0.0", Group: "transactions", Complexity: "O(N), where N is the number of queued commands.",
@@ -32,7 +30,7 @@ func transactionRows() []Row {
 		},
 		{
 			Name: "watch", Arity: -2, Flags: NoScript | Loading | Stale | Fast | AllowBusy | Control | Unqueued,
-			ACL: CatTransaction, Keys: []KeySpec{From(1, 1, RO)}, Run: watch,
+			ACL: CatTransaction, Keys: []KeySpec{From(1, 1, RO)}, Run: func(c *Ctx) { c.Sess.Watch(c.Args[1:]) },
 			Doc: Doc{
 				Summary: "Makes the next EXEC depend on these keys staying as they are.",
 				Since:   "2.2.0", Group: "transactions", Complexity: "O(1) for every key.",
@@ -48,41 +46,6 @@ func transactionRows() []Row {
 			},
 		},
 	}
-}
-
-func multi(c *Ctx) {
-	if c.Sess.InMulti() {
-		c.Fail(resp.ErrMultiNested)
-		return
-	}
-	c.Sess.BeginMulti()
-	c.Out.OK()
-}
-
-func exec(c *Ctx) {
-	if !c.Sess.InMulti() {
-		c.Fail(resp.ErrExecNoMulti)
-		return
-	}
-	c.Sess.Exec()
-}
-
-func discard(c *Ctx) {
-	if !c.Sess.InMulti() {
-		c.Fail(resp.ErrDiscardNoMulti)
-		return
-	}
-	c.Sess.Discard()
-	c.Out.OK()
-}
-
-func watch(c *Ctx) {
-	if c.Sess.InMulti() {
-		c.Fail(resp.ErrWatchInMulti)
-		return
-	}
-	c.Sess.Watch(c.Args[1:])
-	c.Out.OK()
 }
 
 // unwatch inside MULTI is queued like any command; EXEC itself has forgotten

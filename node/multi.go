@@ -40,9 +40,6 @@ func (s *Session) queue(row *command.Row, args [][]byte) {
 	s.out.SimpleString("QUEUED")
 }
 
-// InMulti implements command.Session.
-func (s *Session) InMulti() bool { return s.multi.active }
-
 // BeginMulti implements command.Session.
 func (s *Session) BeginMulti() {
 	if s.multi.active {
