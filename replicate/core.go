@@ -182,6 +182,7 @@ type Core struct {
 	self  Identity
 	// vec is Host.Vector as of the last entry into the core, kept up over Apply.
 	vec        clock.Vector
+	bornEmpty  bool // this core's incarnation began with nothing
 	peers      map[string]*peer
 	names      []string // of peers, ascending
 	turn       int      // whose turn it is to be first in Ready
@@ -213,6 +214,7 @@ func (c *Core) begin() {
 	c.receiver = receiver{queues: map[clock.Origin]*queue{}}
 	c.marks = nil
 	c.enter(c.nowUs)
+	c.bornEmpty = len(c.vec) == 0 && c.self.Content == NoData
 	c.addMark()
 }
 

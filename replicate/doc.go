@@ -32,6 +32,11 @@
 //   - The vector moves by Apply and StateDone, never by a part of a transfer.
 //   - No batch stamped beyond the clock bound is applied, and none is skipped.
 //
+// Limit. A region that takes writes while it receives a copy keeps them, and so
+// keeps what it joined even when the copy's source is emptied before its log
+// confirmed all of it. Such a key differs between regions until it is written
+// again. It takes a spent log budget at the source within the transfer.
+//
 // Bounds. Per peer: unacknowledged frames (WindowBytes; then the log waits),
 // received batches that cannot be applied yet (BufferBytes; then they are dropped
 // and sent again later), pieces of large messages (MaxMessageBytes; then the

@@ -117,8 +117,8 @@ type peer struct {
 	takenFromNow bool // the transfer takenID is going on
 	// owed covers what came by transfer, until the log covers it too. If the
 	// source loses some of it, emptied itself, this region has to begin again
-	// or would keep what no other has. Not so in a merge (tracksOwed false),
-	// where both sides' own data counts more.
+	// or would keep what no other has. A region with writes of its own would
+	// lose those, so there it is not tracked.
 	owed       clock.Vector
 	tracksOwed bool
 }

@@ -541,7 +541,11 @@ func (s *sim) chaos(d time.Duration, cuts cutting) {
 				n.host.cut(n.core.RetainFrom())
 			}
 		case 3:
-			n.host.restart()
+			if n.core.CopyPending() {
+				s.must(n.host.Empty(Emptying{Why: "restart during a copy"}))
+			} else {
+				n.host.restart()
+			}
 			s.boot(n)
 		case 4, 5:
 			s.blocked[[2]string{n.name, s.names[r.IntN(len(s.names))]}] = true

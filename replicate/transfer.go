@@ -159,6 +159,14 @@ func (c *Core) owing() bool {
 	return false
 }
 
+// CopyPending reports whether this region holds parts of a copy that its log
+// does not vouch for yet, and nothing of its own. A host keeps a durable mark
+// from the first ApplyState that makes this true until it is false; a region that starts with the mark set has to
+// start empty, as a new incarnation, for the source may be gone meanwhile.
+func (c *Core) CopyPending() bool {
+	return c.source != nil && c.source.tracksOwed || c.owing()
+}
+
 // Syncing reports whether the region is receiving a transfer: what it holds is
 // not causally whole until that ends.
 func (c *Core) Syncing() bool { return c.source != nil }
@@ -187,7 +195,7 @@ func (c *Core) onState(p *peer, payload []byte) error {
 		return nil
 	}
 	if s.id > p.takenID {
-		p.tracksOwed = !c.merging(p)
+		p.tracksOwed = c.bornEmpty && c.vec[c.self.Origin] == 0 && !c.merging(p)
 		p.takenID, p.takenNext, p.takenBeyond, p.takenFinal = s.id, 0, map[uint64]bool{}, nil
 		p.takenFromNow = true
 	}
