@@ -56,7 +56,7 @@ func stringReadRows() []Row {
 func stringSetRows() []Row {
 	return []Row{
 		{
-			Name: "set", Arity: -3, Flags: Write | DenyOOM, ACL: CatString, Keys: One(RW | Access | Update | VariableFlags), Run: set,
+			Name: "set", Arity: -3, Flags: Write | DenyOOM, ACL: CatString, Keys: One(RW | Access | Update | VariableFlags), VaryKeys: setKeyUse, Run: set,
 			Doc: history(stringDoc("1.0.0", "O(1)", "Makes a string the value of a key, whatever was there.",
 				keyArg(0), strArg("value"),
 				conditionArg("2.6.12", tokenArg("nx"), tokenArg("xx"), since("8.4.0", ifArg("ifeq-value")), since("8.4.0", ifArg("ifne-value")),

@@ -229,3 +229,16 @@ func (c *Ctx) setDeadline(k engine.Key, ms int64) {
 		c.Tx.SetDeadline(k, ms)
 	}
 }
+
+// setKeyUse tells a SET that only writes its key from one that shows or compares
+// what was there.
+func setKeyUse(args [][]byte) KeyFlags {
+	for _, arg := range args[min(3, len(args)):] {
+		for _, word := range [...]string{"GET", "IFEQ", "IFNE", "IFDEQ", "IFDNE"} {
+			if isWord(arg, word) {
+				return RW | Access | Update
+			}
+		}
+	}
+	return OW | Update
+}
