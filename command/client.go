@@ -16,8 +16,8 @@ const (
 // onOff documents the argument of CLIENT NO-EVICT and its like.
 func onOff(name string) Arg {
 	return Arg{Name: name, Type: ArgOneOf, Args: []Arg{
-		{Name: "on", Type: ArgToken, Token: "ON"},
-		{Name: "off", Type: ArgToken, Token: "OFF"},
+		tokenArg("on"),
+		tokenArg("off"),
 	}}
 }
 
@@ -72,10 +72,10 @@ func clientRow() Row {
 					},
 					Args: []Arg{
 						{Name: "client-type", Type: ArgOneOf, Token: "TYPE", Since: "5.0.0", Optional: Optional, Args: []Arg{
-							{Name: "normal", Type: ArgToken, Token: "NORMAL"},
-							{Name: "master", Type: ArgToken, Token: "MASTER"},
-							{Name: "replica", Type: ArgToken, Token: "REPLICA"},
-							{Name: "pubsub", Type: ArgToken, Token: "PUBSUB"},
+							tokenArg("normal"),
+							tokenArg("master"),
+							tokenArg("replica"),
+							tokenArg("pubsub"),
 						}},
 						{Name: "client-id", Type: ArgInteger, Token: "ID", Since: "6.2.0", Optional: Optional, Multiple: Multiple},
 					},
@@ -89,8 +89,8 @@ func clientRow() Row {
 					Args: []Arg{
 						onOff("enabled"),
 						{Name: "parameter", Type: ArgBlock, Optional: Optional, Multiple: Multiple, Args: []Arg{
-							{Name: "name", Type: ArgString},
-							{Name: "value", Type: ArgString},
+							strArg("name"),
+							strArg("value"),
 						}},
 					},
 				},
@@ -118,10 +118,10 @@ func clientRow() Row {
 					Since:   "3.0.0", Group: "connection", Complexity: "O(1)",
 					History: []History{{"6.2.0", "`CLIENT PAUSE WRITE` mode added along with the `mode` option."}},
 					Args: []Arg{
-						{Name: "timeout", Type: ArgInteger},
+						intArg("timeout"),
 						{Name: "mode", Type: ArgOneOf, Since: "6.2.0", Optional: Optional, Args: []Arg{
-							{Name: "write", Type: ArgToken, Token: "WRITE"},
-							{Name: "all", Type: ArgToken, Token: "ALL"},
+							tokenArg("write"),
+							tokenArg("all"),
 						}},
 					},
 				},
@@ -132,9 +132,9 @@ func clientRow() Row {
 					Summary: "Chooses whether the connection gets replies.",
 					Since:   "3.2.0", Group: "connection", Complexity: "O(1)",
 					Args: []Arg{{Name: "action", Type: ArgOneOf, Args: []Arg{
-						{Name: "on", Type: ArgToken, Token: "ON"},
-						{Name: "off", Type: ArgToken, Token: "OFF"},
-						{Name: "skip", Type: ArgToken, Token: "SKIP"},
+						tokenArg("on"),
+						tokenArg("off"),
+						tokenArg("skip"),
 					}}},
 				},
 			},
@@ -156,7 +156,7 @@ func clientRow() Row {
 					Summary: "Names the connection.",
 					Since:   "2.6.9", Group: "connection", Complexity: "O(1)",
 					Tips: []string{"request_policy:all_nodes", "response_policy:all_succeeded"},
-					Args: []Arg{{Name: "connection-name", Type: ArgString}},
+					Args: []Arg{strArg("connection-name")},
 				},
 			},
 			{
@@ -165,10 +165,10 @@ func clientRow() Row {
 					Summary: "Ends the wait of another connection's blocking command.",
 					Since:   "5.0.0", Group: "connection", Complexity: "O(log N) where N is the number of client connections",
 					Args: []Arg{
-						{Name: "client-id", Type: ArgInteger},
+						intArg("client-id"),
 						{Name: "unblock-type", Type: ArgOneOf, Optional: Optional, Args: []Arg{
-							{Name: "timeout", Type: ArgToken, Token: "TIMEOUT"},
-							{Name: "error", Type: ArgToken, Token: "ERROR"},
+							tokenArg("timeout"),
+							tokenArg("error"),
 						}},
 					},
 				},
@@ -203,18 +203,18 @@ func clientKillRow() Row {
 				{Name: "new-format", Type: ArgOneOf, Multiple: Multiple, Args: []Arg{
 					{Name: "client-id", Type: ArgInteger, Token: "ID", Since: "2.8.12", Optional: Optional},
 					{Name: "client-type", Type: ArgOneOf, Token: "TYPE", Since: "2.8.12", Optional: Optional, Args: []Arg{
-						{Name: "normal", Type: ArgToken, Token: "NORMAL"},
-						{Name: "master", Type: ArgToken, Token: "MASTER", Since: "3.2.0"},
-						{Name: "slave", Type: ArgToken, Token: "SLAVE"},
-						{Name: "replica", Type: ArgToken, Token: "REPLICA", Since: "5.0.0"},
-						{Name: "pubsub", Type: ArgToken, Token: "PUBSUB"},
+						tokenArg("normal"),
+						since("3.2.0", tokenArg("master")),
+						tokenArg("slave"),
+						since("5.0.0", tokenArg("replica")),
+						tokenArg("pubsub"),
 					}},
 					{Name: "username", Type: ArgString, Token: "USER", Optional: Optional},
 					{Name: "addr", Type: ArgString, Token: "ADDR", Display: "ip:port", Optional: Optional},
 					{Name: "laddr", Type: ArgString, Token: "LADDR", Display: "ip:port", Since: "6.2.0", Optional: Optional},
 					{Name: "skipme", Type: ArgOneOf, Token: "SKIPME", Optional: Optional, Args: []Arg{
-						{Name: "yes", Type: ArgToken, Token: "YES"},
-						{Name: "no", Type: ArgToken, Token: "NO"},
+						tokenArg("yes"),
+						tokenArg("no"),
 					}},
 					{Name: "maxage", Type: ArgInteger, Token: "MAXAGE", Since: "7.4.0", Optional: Optional},
 				}},

@@ -25,7 +25,7 @@ func configRow() Row {
 					Since:   "2.0.0", Group: "server", Complexity: "O(N) when N is the number of configuration parameters provided",
 					History: []History{{"7.0.0", "Added the ability to pass multiple pattern parameters in one call"}},
 					Args: []Arg{{Name: "parameter", Type: ArgBlock, Multiple: Multiple, Args: []Arg{
-						{Name: "parameter", Type: ArgString},
+						strArg("parameter"),
 					}}},
 				},
 			},
@@ -57,8 +57,8 @@ func configRow() Row {
 					Tips:    tips,
 					History: []History{{"7.0.0", "Added the ability to set multiple parameters in one call."}},
 					Args: []Arg{{Name: "data", Type: ArgBlock, Multiple: Multiple, Args: []Arg{
-						{Name: "parameter", Type: ArgString},
-						{Name: "value", Type: ArgString},
+						strArg("parameter"),
+						strArg("value"),
 					}}},
 				},
 			},

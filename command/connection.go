@@ -18,7 +18,7 @@ func connectionRows() []Row {
 				History: []History{{"6.0.0", "Added ACL style (username and password)."}},
 				Args: []Arg{
 					{Name: "username", Type: ArgString, Since: "6.0.0", Optional: Optional},
-					{Name: "password", Type: ArgString},
+					strArg("password"),
 				},
 			},
 		},
@@ -29,7 +29,7 @@ func connectionRows() []Row {
 			Doc: Doc{
 				Summary: "Answers with its argument.",
 				Since:   "1.0.0", Group: "connection", Complexity: "O(1)",
-				Args: []Arg{{Name: "message", Type: ArgString}},
+				Args: []Arg{strArg("message")},
 			},
 		},
 		{
@@ -40,10 +40,10 @@ func connectionRows() []Row {
 				Since:   "6.0.0", Group: "connection", Complexity: "O(1)",
 				History: []History{{"6.2.0", "`protover` made optional; when called without arguments the command reports the current connection's context."}},
 				Args: []Arg{{Name: "arguments", Type: ArgBlock, Optional: Optional, Args: []Arg{
-					{Name: "protover", Type: ArgInteger},
+					intArg("protover"),
 					{Name: "auth", Type: ArgBlock, Token: "AUTH", Optional: Optional, Args: []Arg{
-						{Name: "username", Type: ArgString},
-						{Name: "password", Type: ArgString},
+						strArg("username"),
+						strArg("password"),
 					}},
 					{Name: "clientname", Type: ArgString, Token: "SETNAME", Optional: Optional},
 				}}},
@@ -56,7 +56,7 @@ func connectionRows() []Row {
 				Summary: "Answers PONG, or its argument: shows that the server lives.",
 				Since:   "1.0.0", Group: "connection", Complexity: "O(1)",
 				Tips: []string{"request_policy:all_shards", "response_policy:all_succeeded"},
-				Args: []Arg{{Name: "message", Type: ArgString, Optional: Optional}},
+				Args: []Arg{optional(strArg("message"))},
 			},
 		},
 		{
@@ -82,7 +82,7 @@ func connectionRows() []Row {
 			Doc: Doc{
 				Summary: "Chooses the connection's database.",
 				Since:   "1.0.0", Group: "connection", Complexity: "O(1)",
-				Args: []Arg{{Name: "index", Type: ArgInteger}},
+				Args: []Arg{intArg("index")},
 			},
 		},
 	}

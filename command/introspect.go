@@ -14,10 +14,10 @@ const helpSummary = "Lists the subcommands."
 
 func commandRow() Row {
 	getKeysArgs := []Arg{
-		{Name: "command", Type: ArgString},
-		{Name: "arg", Type: ArgString, Optional: Optional, Multiple: Multiple},
+		strArg("command"),
+		optional(many(strArg("arg"))),
 	}
-	namesArgs := []Arg{{Name: "command-name", Type: ArgString, Optional: Optional, Multiple: Multiple}}
+	namesArgs := []Arg{optional(many(strArg("command-name")))}
 	const complexity = "O(N) where N is the number of commands to look up"
 	return Row{
 		Name: "command", Arity: -1, Flags: introspectFlags, ACL: CatConnection, Run: commandAll,
@@ -574,10 +574,12 @@ func (a *Arg) syntax() string {
 	if a.Token != "" && a.Type != ArgToken {
 		s = a.Token + " " + s
 	}
-	switch a.Multiple {
-	case Multiple:
+	switch {
+	case a.Multiple != Once && a.Type == ArgOneOf:
+		s += " ..."
+	case a.Multiple == Multiple:
 		s += " [" + once + " ...]"
-	case MultipleToken:
+	case a.Multiple == MultipleToken:
 		s += " [" + s + " ...]"
 	}
 	if a.Optional == Optional {

@@ -27,15 +27,15 @@ func regionRows() []Row {
 						Since:   "1.0.0", Group: "region",
 						Complexity: "O(1), and with EMPTY O(N) where N is the number of keys",
 						Args: []Arg{
-							{Name: "name", Type: ArgString},
+							strArg("name"),
 							{Name: "endpoint", Type: ArgString, Display: "host:port"},
 							{Name: "location", Type: ArgBlock, Optional: Optional, Args: []Arg{
 								{Name: "latitude", Type: ArgDouble},
 								{Name: "longitude", Type: ArgDouble},
 							}},
 							{Name: "join", Type: ArgOneOf, Optional: Optional, Args: []Arg{
-								{Name: "merge", Type: ArgToken, Token: "MERGE"},
-								{Name: "empty", Type: ArgToken, Token: "EMPTY"},
+								tokenArg("merge"),
+								tokenArg("empty"),
 							}},
 						},
 					},
@@ -62,7 +62,7 @@ func regionRows() []Row {
 					Doc: Doc{
 						Summary: "Takes in what a sibling sends. For sibling links only.",
 						Since:   "1.0.0", Group: "region", Complexity: "O(N) where N is the size of the frame",
-						Args: []Arg{{Name: "from", Type: ArgString}, {Name: "frame", Type: ArgString}},
+						Args: []Arg{strArg("from"), strArg("frame")},
 					},
 				},
 				{
@@ -75,7 +75,7 @@ func regionRows() []Row {
 						Summary: "Describes one region: the named one, or this.",
 						Since:   "1.0.0", Group: "region", Complexity: "O(N) where N is the number of regions",
 						Tips: []string{"nondeterministic_output"},
-						Args: []Arg{{Name: "name", Type: ArgString, Optional: Optional}},
+						Args: []Arg{optional(strArg("name"))},
 					},
 				},
 				{
@@ -91,7 +91,7 @@ func regionRows() []Row {
 					Doc: Doc{
 						Summary: "Ends the link with a sibling; it can return only empty.",
 						Since:   "1.0.0", Group: "region", Complexity: "O(1)",
-						Args: []Arg{{Name: "name", Type: ArgString}},
+						Args: []Arg{strArg("name")},
 					},
 				},
 			},
@@ -116,12 +116,12 @@ func closestRow() Row {
 					{Name: "address", Type: ArgString, Token: "IP"},
 				}},
 				{Name: "order", Type: ArgOneOf, Token: "BY", Optional: Optional, Args: []Arg{
-					{Name: "distance", Type: ArgToken, Token: "DISTANCE"},
-					{Name: "rtt", Type: ArgToken, Token: "RTT"},
+					tokenArg("distance"),
+					tokenArg("rtt"),
 				}},
 				{Name: "count", Type: ArgInteger, Token: "COUNT", Optional: Optional},
 				{Name: "ms", Type: ArgInteger, Token: "MAXLAG", Optional: Optional},
-				{Name: "withdetails", Type: ArgToken, Token: "WITHDETAILS", Optional: Optional},
+				optional(tokenArg("withdetails")),
 			},
 		},
 	}

@@ -27,7 +27,7 @@ func serverRows() []Row {
 				Since:   "1.0.0", Group: "server", Complexity: "O(1)",
 				Tips:    []string{"nondeterministic_output", "request_policy:all_shards", "response_policy:special"},
 				History: []History{{"7.0.0", "Added support for taking multiple section arguments."}},
-				Args:    []Arg{{Name: "section", Type: ArgString, Optional: Optional, Multiple: Multiple}},
+				Args:    []Arg{optional(many(strArg("section")))},
 			},
 		},
 		{
@@ -39,12 +39,12 @@ func serverRows() []Row {
 				History:    []History{{"7.0.0", "Added the `NOW`, `FORCE` and `ABORT` modifiers."}},
 				Args: []Arg{
 					{Name: "save-selector", Type: ArgOneOf, Optional: Optional, Args: []Arg{
-						{Name: "nosave", Type: ArgToken, Token: "NOSAVE"},
-						{Name: "save", Type: ArgToken, Token: "SAVE"},
+						tokenArg("nosave"),
+						tokenArg("save"),
 					}},
-					{Name: "now", Type: ArgToken, Token: "NOW", Since: "7.0.0", Optional: Optional},
-					{Name: "force", Type: ArgToken, Token: "FORCE", Since: "7.0.0", Optional: Optional},
-					{Name: "abort", Type: ArgToken, Token: "ABORT", Since: "7.0.0", Optional: Optional},
+					since("7.0.0", optional(tokenArg("now"))),
+					since("7.0.0", optional(tokenArg("force"))),
+					since("7.0.0", optional(tokenArg("abort"))),
 				},
 			},
 		},
