@@ -35,7 +35,7 @@ func (e *Engine) Apply(b op.Batch, from Delivery, nowMs int64) error {
 	world := b.Count > worldBatch
 	var sc Scope
 	for o := range b.Ops() {
-		if o.DB >= e.databases || len(o.DBMap) > 0 && len(o.DBMap) != e.databases {
+		if o.DB >= e.databases || o.Kind == op.SwapDB && !e.isDBMap(o.DBMap) {
 			return &ErrDatabase{max(o.DB, len(o.DBMap)), e.databases}
 		}
 		if o.Kind == op.Flush || o.Kind == op.SwapDB {
@@ -50,7 +50,7 @@ func (e *Engine) Apply(b op.Batch, from Delivery, nowMs int64) error {
 	defer lock.finish()
 	p := e.params.Load()
 	for o := range b.Ops() {
-		e.applyOp(&o, p, nowMs)
+		e.applyOp(&o, from, p, nowMs)
 	}
 	if from == FromSibling {
 		e.sink.Applied(b)
@@ -58,10 +58,10 @@ func (e *Engine) Apply(b op.Batch, from Delivery, nowMs int64) error {
 	return nil
 }
 
-func (e *Engine) applyOp(o *op.Op, p *Params, nowMs int64) {
+func (e *Engine) applyOp(o *op.Op, from Delivery, p *Params, nowMs int64) {
 	switch o.Kind {
 	case op.Flush:
-		e.applyFlush(o, p)
+		e.applyFlush(o, p, nowMs)
 	case op.SwapDB:
 		copy(e.dbMap, o.DBMap)
 	case op.State:
@@ -72,7 +72,9 @@ func (e *Engine) applyOp(o *op.Op, p *Params, nowMs int64) {
 		e.changeKey(o.DB, o.Key, p, nowMs, func(s *op.KeyState) bool {
 			if o.Kind == op.Set {
 				if o.Stamp.Less(s.ValueStamp) {
-					e.stats.valuesLost.Add(1)
+					if from == FromSibling {
+						e.stats.valuesLost.Add(1)
+					}
 					return applyOp(s, o)
 				}
 				o.Value = append(make([]byte, 0, len(o.Value)), o.Value...)
@@ -103,16 +105,17 @@ func (e *Engine) changeKey(db int, key []byte, p *Params, nowMs int64, fn func(*
 		x = &entry{hash: h, key: string(key)}
 		x.word = p.Policy.Init(nowMs)
 	}
-	e.settle(s, t, db, x, p, fn)
+	e.settle(s, t, db, x, p, nowMs, fn)
 }
 
 // settle lets fn change x and makes everything else follow.
-func (e *Engine) settle(s *shard, t *table, db int, x *entry, p *Params, fn func(*op.KeyState) bool) {
-	was := x.state.ValueStamp
+func (e *Engine) settle(s *shard, t *table, db int, x *entry, p *Params, nowMs int64, fn func(*op.KeyState) bool) {
+	was := x.state
+	expired := x.flags&countedLive != 0 && expiredAt(&was, nowMs)
 	if !fn(&x.state) {
 		return
 	}
-	if x.state.ValueStamp != was || !baseAlive(&x.state) {
+	if x.state.ValueStamp != was.ValueStamp || !baseAlive(&x.state) {
 		x.flags &^= rawEncoding | hasRow | onDisk
 	}
 	switch {
@@ -124,10 +127,25 @@ func (e *Engine) settle(s *shard, t *table, db int, x *entry, p *Params, fn func
 		t.insert(x)
 	}
 	e.account(s, t, db, x, p)
-	if x.flags&inTable != 0 {
+	if p.Merging && removedSince(&was, &x.state) {
 		e.bury(s, db, x)
 	}
-	e.touchWatched(e.number(db), x.key)
+	ended := expired && x.flags&countedLive == 0
+	if ended {
+		e.stats.expired.Add(1)
+	}
+	if !ended || x.flags&expiryTold == 0 {
+		e.touchWatched(e.number(db), x.key)
+	}
+	if !expiredAt(&x.state, nowMs) {
+		x.flags &^= expiryTold
+	}
+}
+
+// expiredAt reports whether the deadline of s has passed.
+func expiredAt(s *op.KeyState, nowMs int64) bool {
+	d := deadlineOf(s)
+	return d != 0 && d <= nowMs
 }
 
 // number is the database number that shows a stored database.
@@ -140,7 +158,7 @@ func (e *Engine) number(stored int) int {
 	return stored
 }
 
-func (e *Engine) applyFlush(o *op.Op, p *Params) {
+func (e *Engine) applyFlush(o *op.Op, p *Params, nowMs int64) {
 	for _, s := range e.shards {
 		t := s.dbs[o.DB]
 		if t == nil {
@@ -148,12 +166,12 @@ func (e *Engine) applyFlush(o *op.Op, p *Params) {
 		}
 		var hit []*entry
 		t.each(func(x *entry) {
-			if baseAlive(&x.state) && o.Seen.Covers(x.state.ValueStamp) {
+			if baseAlive(&x.state) || x.state.DeadlineMs != 0 {
 				hit = append(hit, x)
 			}
 		})
 		for _, x := range hit {
-			e.settle(s, t, o.DB, x, p, func(st *op.KeyState) bool { return applyFlush(st, o.Seen) })
+			e.settle(s, t, o.DB, x, p, nowMs, func(st *op.KeyState) bool { return applyFlush(st, o.Seen.Covers) })
 		}
 	}
 }
@@ -168,7 +186,6 @@ type StateEntry struct {
 // ApplyStates joins whole key states: a state transfer from a sibling, or
 // rows at start. Nothing goes to the Sink. The slices are not kept.
 func (e *Engine) ApplyStates(entries []StateEntry, nowMs int64) error {
-	p := e.params.Load()
 	for _, en := range entries {
 		if en.DB >= e.databases {
 			return &ErrDatabase{en.DB, e.databases}
@@ -179,7 +196,7 @@ func (e *Engine) ApplyStates(entries []StateEntry, nowMs int64) error {
 		}
 		s := e.shardOf(e.hash(en.Key))
 		s.mu.Lock()
-		e.joinKey(en.DB, en.Key, cloneState(st), p, nowMs)
+		e.joinKey(en.DB, en.Key, cloneState(st), e.params.Load(), nowMs)
 		s.mu.Unlock()
 	}
 	return nil
@@ -206,6 +223,9 @@ func (e *Engine) LastReading() clock.Reading {
 		last = max(last, s.ValueStamp.At, s.DeadlineStamp.At, s.Dead.At)
 		for i := range s.Subs {
 			last = max(last, s.Subs[i].At)
+		}
+		for i := range s.Floors {
+			last = max(last, s.Floors[i].At)
 		}
 	})
 	return last

@@ -127,13 +127,10 @@ func (t *Tx) Delete(k Key) bool {
 }
 
 func (t *Tx) delete(u *undo) {
-	if t.p.Merging {
-		t.removeState(u, floorsOf(&u.x.state))
-		return
+	t.removeState(u, floorsOf(&u.x.state))
+	if !t.p.Merging {
+		u.x.state = op.KeyState{}
 	}
-	t.emit(func(b *op.Builder) clock.Stamp { return b.Remove(u.db, []byte(u.x.key), nil) })
-	u.x.state = op.KeyState{}
-	u.x.flags &^= rawEncoding | hasRow | onDisk
 }
 
 // Copy makes dst what src is, deadline included, and reports whether src was
@@ -144,7 +141,7 @@ func (t *Tx) Copy(src, dst Key) bool {
 		return false
 	}
 	val := append([]byte(nil), t.text(x)...)
-	t.setOwned(dst, val, copied(deadlineOf(&x.state)), x.flags&rawEncoding)
+	t.setOwned(dst, val, DeadlineAt(deadlineOf(&x.state)), x.flags&rawEncoding)
 	return true
 }
 
@@ -162,33 +159,12 @@ func (t *Tx) Rename(src, dst Key) bool {
 	return t.Delete(src)
 }
 
-// Token is the CAS token of k as a stamp; ok is false for a missing key. A
-// stamp that this very tx wrote is provisional: see PendingToken.
-func (t *Tx) Token(k Key) (s clock.Stamp, ok bool) {
-	x := t.value(k)
-	if x == nil {
-		return clock.Stamp{}, false
-	}
-	return tokenOf(&x.state), true
-}
-
-// PendingToken calls fn under the locks, once the batch is stamped, with the
-// token that k has then.
-func (t *Tx) PendingToken(k Key, fn func(clock.Stamp)) {
-	name := append([]byte(nil), k.Name...)
-	t.OnCommit(func() {
-		if x := t.lookup(Key{k.DB, name}); x != nil {
-			fn(tokenOf(&x.state))
-		}
-	})
-}
-
 // FlushDB empties a database number. The scope must be the world.
 func (t *Tx) FlushDB(db int) {
 	stored := t.stored(db)
 	t.e.touchFlushed(t, db, stored)
 	if t.p.Merging {
-		t.flushMerging(db, stored)
+		t.flushMerging(stored)
 		return
 	}
 	if !t.dbUsed(stored) {
@@ -197,6 +173,7 @@ func (t *Tx) FlushDB(db int) {
 	t.emit(func(b *op.Builder) clock.Stamp { return b.Flush(stored, t.e.sink.Vector()) })
 	for _, s := range t.e.shards {
 		if old := s.dbs[stored]; old != nil {
+			t.removeRuns(stored, old)
 			t.dropTable(s, stored, old)
 		}
 	}
@@ -215,37 +192,48 @@ func (t *Tx) dropTable(s *shard, stored int, old *table) {
 	t.tables = append(t.tables, tableUndo{s, stored, old})
 	s.dbs[stored] = nil
 	t.e.used.Add(-old.cost)
-	if t.p.KeepRows {
+	if t.p.KeepRows && !t.e.flushed[stored] {
 		t.e.flushed[stored] = true
+		t.flushed = append(t.flushed, stored)
 	}
 }
 
-// flushMerging leaves a tombstone for every key: an unseen older SET may still
-// be on its way.
-func (t *Tx) flushMerging(db, stored int) {
+// removeRuns names the counter runs of a table that is going, which a Flush op
+// leaves alone.
+func (t *Tx) removeRuns(stored int, tb *table) {
+	if tb.runs == 0 {
+		return
+	}
+	tb.each(func(x *entry) {
+		if fs := floorsOf(&x.state); len(fs) > 0 {
+			t.emit(func(b *op.Builder) clock.Stamp {
+				return b.RemoveSeen(stored, []byte(x.key), clock.Stamp{}, fs)
+			})
+		}
+	})
+}
+
+// flushMerging removes what is here and leaves what merging must know of it:
+// an unseen change may still be on its way.
+func (t *Tx) flushMerging(stored int) {
 	t.emit(func(b *op.Builder) clock.Stamp { return b.Flush(stored, t.e.sink.Vector()) })
+	everything := func(clock.Stamp) bool { return true }
 	for _, s := range t.e.shards {
 		tb := s.dbs[stored]
 		if tb == nil {
 			continue
 		}
-		var live []*entry
+		t.removeRuns(stored, tb)
 		tb.each(func(x *entry) {
-			if exists(&x.state) {
-				live = append(live, x)
+			was := *x
+			changed := join(&x.state, &op.KeyState{Floors: floorsOf(&x.state)})
+			if !applyFlush(&x.state, everything) && !changed {
+				return
 			}
-		})
-		for _, x := range live {
-			t.undo = append(t.undo, undo{s: s, t: tb, db: stored, x: x, was: *x})
-			if fs := floorsOf(&x.state); len(fs) > 0 {
-				seen := x.state.ValueStamp
-				t.emit(func(b *op.Builder) clock.Stamp { return b.RemoveSeen(stored, []byte(x.key), seen, fs) })
-				join(&x.state, &op.KeyState{Dead: seen, Floors: fs})
-			}
-			flushState(&x.state)
+			t.undo = append(t.undo, undo{s: s, t: tb, db: stored, x: x, was: was})
 			x.flags &^= rawEncoding | hasRow | onDisk
 			t.e.account(s, tb, stored, x, t.p)
-		}
+		})
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 
 // baseAlive reports whether the newest SET outlived every removal.
 func baseAlive(s *op.KeyState) bool {
-	return !s.ValueStamp.IsZero() && s.Dead.Less(s.ValueStamp)
+	return s.Dead.Less(s.ValueStamp) && s.Flushed.Less(s.ValueStamp)
 }
 
 // relevant reports whether a run of this lineage counts for the visible value:
@@ -130,29 +130,22 @@ func applyOp(s *op.KeyState, o *op.Op) bool {
 	return false
 }
 
-// applyFlush removes from s what v covers.
-func applyFlush(s *op.KeyState, v clock.Vector) bool {
-	if !baseAlive(s) || !v.Covers(s.ValueStamp) {
-		return false
+// applyFlush removes from s what its origin had seen, counter runs excepted,
+// which Remove ops beside it name, and reports whether s changed.
+func applyFlush(s *op.KeyState, seen func(clock.Stamp) bool) bool {
+	changed := false
+	if baseAlive(s) && seen(s.ValueStamp) {
+		s.Flushed = s.ValueStamp
+		changed = true
 	}
-	s.Dead = s.ValueStamp
-	if v.Covers(s.DeadlineStamp) {
-		// The mark may not rise to the deadline's stamp: it would kill an
-		// unseen SET in between.
+	if s.DeadlineMs != 0 && seen(s.DeadlineStamp) {
 		s.DeadlineMs = 0
+		changed = true
 	}
-	normalize(s)
-	return true
-}
-
-// flushState is applyFlush in the region where FLUSH ran: everything here has
-// been seen.
-func flushState(s *op.KeyState) {
-	if baseAlive(s) {
-		s.Dead = s.ValueStamp
+	if changed {
+		normalize(s)
 	}
-	s.DeadlineMs = 0
-	normalize(s)
+	return changed
 }
 
 // join merges t into s and reports whether s changed. Slices of t may be kept
@@ -173,6 +166,10 @@ func join(s, t *op.KeyState) bool {
 	}
 	if s.Dead.Less(t.Dead) {
 		s.Dead = t.Dead
+		changed = true
+	}
+	if s.Flushed.Less(t.Flushed) && !t.Flushed.Less(s.ValueStamp) {
+		s.Flushed = t.Flushed
 		changed = true
 	}
 	for i := range t.Subs {
@@ -213,8 +210,8 @@ func join(s, t *op.KeyState) bool {
 	return changed
 }
 
-// normalize drops what can no longer matter: runs and floors of older values,
-// and the bytes of a removed value.
+// normalize drops what can no longer matter: runs, floors and the flush mark of
+// older values, and the bytes of a removed value.
 func normalize(s *op.KeyState) {
 	older := func(l clock.Stamp) bool { return !l.IsZero() && l.Less(s.ValueStamp) }
 	if slices.ContainsFunc(s.Subs, func(c op.Sub) bool { return older(c.Lineage) }) {
@@ -222,6 +219,9 @@ func normalize(s *op.KeyState) {
 	}
 	if slices.ContainsFunc(s.Floors, func(f op.Floor) bool { return older(f.Lineage) }) {
 		s.Floors = slices.DeleteFunc(slices.Clone(s.Floors), func(f op.Floor) bool { return older(f.Lineage) })
+	}
+	if s.Flushed.Less(s.ValueStamp) {
+		s.Flushed = clock.Stamp{}
 	}
 	if !baseAlive(s) {
 		s.Value = nil
@@ -241,45 +241,61 @@ func floorsOf(s *op.KeyState) []op.Floor {
 	return fs
 }
 
-// forget drops from s the removal knowledge that stable covers: every member
-// has it, and nothing older can still arrive. It reports whether nothing is
-// left, so that the key can go altogether.
+// survivors are the floors that a SET names: runs that started from nothing.
+// Those on older values go with the value.
+func survivors(fs []op.Floor) []op.Floor {
+	return slices.DeleteFunc(fs, func(f op.Floor) bool { return !f.Lineage.IsZero() })
+}
+
+// expiryMark is the removal mark that ends an expired value and its deadline.
+func expiryMark(s *op.KeyState) clock.Stamp {
+	if s.ValueStamp.Less(s.DeadlineStamp) {
+		return s.DeadlineStamp
+	}
+	return s.ValueStamp
+}
+
+// removal reports whether s carries knowledge that ForgetRemovals may drop:
+// removal marks, floors, or cells of a key that is not there.
+func removal(s *op.KeyState) bool {
+	return !s.Dead.IsZero() || !s.Flushed.IsZero() || len(s.Floors) > 0 || !exists(s)
+}
+
+// removedSince reports whether b knows of a removal that a does not.
+func removedSince(a, b *op.KeyState) bool {
+	return a.Dead != b.Dead || a.Flushed != b.Flushed || exists(a) && !exists(b) ||
+		!slices.EqualFunc(a.Floors, b.Floors, func(f, g op.Floor) bool {
+			return f.At == g.At && f.Origin == g.Origin && f.Lineage == g.Lineage
+		})
+}
+
+// forget drops removal knowledge from s. The caller knows that every member
+// has applied the removals and that all it wrote before has arrived here;
+// stable says up to where that is so. forget reports whether nothing is left,
+// so that the key can go altogether.
 func forget(s *op.KeyState, stable clock.Vector) (empty bool) {
-	if !s.Dead.IsZero() && stable.Covers(s.Dead) {
-		if !baseAlive(s) && stable.Covers(s.ValueStamp) && !counted(s) {
-			s.ValueStamp = clock.Stamp{}
-		}
+	if baseAlive(s) {
 		if !s.Dead.Less(s.DeadlineStamp) {
 			s.DeadlineStamp, s.DeadlineMs = clock.Stamp{}, 0
 		}
-		if s.ValueStamp.IsZero() || baseAlive(s) {
-			s.Dead = clock.Stamp{}
-		}
+		s.Dead = clock.Stamp{}
+	} else if !counted(s) && stable.Covers(s.ValueStamp) && stable.Covers(s.DeadlineStamp) {
+		s.ValueStamp, s.Flushed, s.Dead = clock.Stamp{}, clock.Stamp{}, clock.Stamp{}
+		s.DeadlineStamp, s.DeadlineMs = clock.Stamp{}, 0
 	}
-	gone := func(f *op.Floor) bool { return stable.Covers(clock.Stamp{At: f.At, Origin: f.Origin}) }
 	if len(s.Floors) > 0 {
-		var subs []op.Sub
-		for i := range s.Subs {
-			c := s.Subs[i]
+		s.Subs = slices.DeleteFunc(slices.Clone(s.Subs), func(c op.Sub) bool {
 			_, none := remainder(s, &c)
-			if none && stable.Covers(clock.Stamp{At: c.At, Origin: c.Origin}) {
-				continue
-			}
-			subs = append(subs, c)
-		}
-		var floors []op.Floor
-		for i := range s.Floors {
-			f := &s.Floors[i]
-			bites := slices.ContainsFunc(subs, func(c op.Sub) bool {
+			return none && stable.Covers(clock.Stamp{At: c.At, Origin: c.Origin})
+		})
+		s.Floors = slices.DeleteFunc(slices.Clone(s.Floors), func(f op.Floor) bool {
+			bites := slices.ContainsFunc(s.Subs, func(c op.Sub) bool {
 				return c.Origin == f.Origin && c.Lineage == f.Lineage && f.At >= c.Born
 			})
-			if bites || !gone(f) {
-				floors = append(floors, *f)
-			}
-		}
-		s.Subs, s.Floors = subs, floors
+			return !bites && stable.Covers(clock.Stamp{At: f.At, Origin: f.Origin})
+		})
 	}
-	return s.ValueStamp.IsZero() && s.Dead.IsZero() && len(s.Subs) == 0 && len(s.Floors) == 0
+	return s.ValueStamp.IsZero() && s.Dead.IsZero() && s.DeadlineStamp.IsZero() && len(s.Subs) == 0 && len(s.Floors) == 0
 }
 
 // tokenOf is the CAS token of a visible state: the stamp of a plain value, for

@@ -40,19 +40,12 @@ func NoDeadline() Expiry { return Expiry{} }
 // KeepDeadline leaves the deadline cell alone (KEEPTTL).
 func KeepDeadline() Expiry { return Expiry{kind: expiryKeep} }
 
-// DeadlineAt sets the deadline in milliseconds since the epoch.
+// DeadlineAt sets the deadline in milliseconds since the epoch, 0 for none
+// whatever default-ttl says.
 func DeadlineAt(ms int64) Expiry { return Expiry{kind: expiryAt, ms: ms} }
 
 // modify keeps an existing key's deadline; a key made anew gets default-ttl's.
 var modify = Expiry{kind: expiryInherit}
-
-// copied carries over the deadline of another key, which may be none.
-func copied(ms int64) Expiry {
-	if ms == 0 {
-		return Expiry{kind: expiryAt, ms: 0}
-	}
-	return DeadlineAt(ms)
-}
 
 // GetString is the string under k; ok is false for a missing key.
 func (t *Tx) GetString(k Key) (val []byte, ok bool, err error) {
@@ -119,14 +112,13 @@ func (t *Tx) setOwned(k Key, val []byte, exp Expiry, flags entryFlags) clock.Sta
 	live := exists(s) && !t.expired(s)
 	keep := (exp.kind == expiryKeep || exp.kind == expiryInherit) && live
 	deadline := exp.ms
-	if t.p.DefaultTTLMs > 0 && (exp.kind == expiryNone || exp.kind == expiryInherit && !live) {
+	if t.p.DefaultTTLMs > 0 && (exp.kind == expiryNone || exp.kind != expiryAt && !live) {
 		deadline = t.now + t.p.DefaultTTLMs
 	}
-	if t.p.Merging {
-		if fs := floorsOf(s); len(fs) > 0 {
-			t.removeState(u, fs)
-		}
-	} else {
+	if fs := survivors(floorsOf(s)); len(fs) > 0 {
+		t.removeSeen(u, clock.Stamp{}, fs)
+	}
+	if !t.p.Merging {
 		s.Subs, s.Floors = nil, nil
 	}
 	st := t.emit(func(b *op.Builder) clock.Stamp {
@@ -157,15 +149,19 @@ func (t *Tx) editBlind(k Key) *undo {
 	return t.edit(k)
 }
 
-func (t *Tx) expired(s *op.KeyState) bool {
-	d := deadlineOf(s)
-	return d != 0 && d <= t.now
-}
+func (t *Tx) expired(s *op.KeyState) bool { return expiredAt(s, t.now) }
 
 // removeState emits a Remove that names floors and applies it to u's entry.
 func (t *Tx) removeState(u *undo, floors []op.Floor) {
 	st := t.emit(func(b *op.Builder) clock.Stamp { return b.Remove(u.db, []byte(u.x.key), floors) })
 	join(&u.x.state, &op.KeyState{Dead: st, Floors: floors})
+	u.x.flags &^= rawEncoding | hasRow | onDisk
+}
+
+// removeSeen emits a RemoveSeen and applies it to u's entry.
+func (t *Tx) removeSeen(u *undo, seen clock.Stamp, floors []op.Floor) {
+	t.emit(func(b *op.Builder) clock.Stamp { return b.RemoveSeen(u.db, []byte(u.x.key), seen, floors) })
+	join(&u.x.state, &op.KeyState{Dead: seen, Floors: floors})
 	u.x.flags &^= rawEncoding | hasRow | onDisk
 }
 
@@ -246,7 +242,7 @@ func (t *Tx) IncrFloat(k Key, delta []byte) ([]byte, error) {
 		return nil, ErrNaN
 	}
 	sum := new(big.Float).SetPrec(op.FloatPrec).Add(cur, d)
-	if sum.MantExp(nil) > maxFloatExp {
+	if sum.IsInf() || sum.MantExp(nil) > maxFloatExp {
 		return nil, ErrNaN
 	}
 	if t.p.Merging {
@@ -262,10 +258,9 @@ func (t *Tx) IncrFloat(k Key, delta []byte) ([]byte, error) {
 func (t *Tx) count(k Key, delta op.Num) {
 	u := t.edit(k)
 	s := &u.x.state
-	fresh := !exists(s)
-	if !fresh && t.expired(s) {
-		t.removeState(u, floorsOf(s))
-		fresh = true
+	fresh := !exists(s) || t.expired(s)
+	if t.expired(s) {
+		t.removeSeen(u, expiryMark(s), floorsOf(s))
 	}
 	run := op.Sub{Origin: t.e.Origin(), Total: delta}
 	if baseAlive(s) {
@@ -286,8 +281,14 @@ func (t *Tx) count(k Key, delta op.Num) {
 		run.Born = st.At
 	}
 	join(s, &op.KeyState{Subs: []op.Sub{run}})
-	if fresh && t.p.DefaultTTLMs > 0 {
-		t.writeDeadline(u, t.now+t.p.DefaultTTLMs)
+	if fresh {
+		// As SET does: a deadline cell left by the key's former life, here or
+		// in a region that has not forgotten it yet, must not count.
+		deadline := int64(0)
+		if t.p.DefaultTTLMs > 0 {
+			deadline = t.now + t.p.DefaultTTLMs
+		}
+		t.writeDeadline(u, deadline)
 	}
 	t.touchMade(u.x, !fresh)
 	t.done(k, u)

@@ -19,10 +19,11 @@ type entry struct {
 	state op.KeyState
 	word  lru.Word
 	flags entryFlags
-	cost  int64 // bytes this entry is accounted with
+	epoch uint32 // of its newest grave, 0 for none
+	cost  int64  // bytes this entry is accounted with
 }
 
-type entryFlags uint8
+type entryFlags uint16
 
 const (
 	inTable     entryFlags = 1 << iota
@@ -31,6 +32,7 @@ const (
 	dirty                  // queued for the checkpoint
 	rawEncoding            // OBJECT ENCODING says raw whatever the length
 	hasRow                 // the row in Pebble holds this value
+	countedRuns            // in table.runs
 	expiryTold             // nobody waits to hear that it has expired
 	onDisk                 // the value was evicted to its row; Value is a digest of it
 )
@@ -78,6 +80,7 @@ type table struct {
 	cost     int64 // bytes of all entries, by accounting
 	live     int   // with content, as DBSIZE counts
 	ttls     int   // live and with a deadline
+	runs     int   // with counter runs
 }
 
 const (
@@ -175,6 +178,7 @@ func (t *table) joinOne() {
 	}
 	*p, *q = *q, nil
 	if last := t.buckets() - 1; last>>segmentBits+2 < uint64(len(t.segments)) {
+		t.segments[len(t.segments)-1] = nil
 		t.segments = t.segments[:len(t.segments)-1]
 	}
 }
@@ -215,6 +219,10 @@ func (t *table) account(e *entry) int64 {
 	if ttl != (e.flags&countedTTL != 0) {
 		e.flags ^= countedTTL
 		t.ttls += sign(ttl)
+	}
+	if runs := in && len(e.state.Subs) > 0; runs != (e.flags&countedRuns != 0) {
+		e.flags ^= countedRuns
+		t.runs += sign(runs)
 	}
 	was := e.cost
 	e.cost = 0

@@ -46,9 +46,11 @@ type Tx struct {
 	tables []tableUndo
 	// dbMapWas is the database map before the first SwapDB of this tx.
 	dbMapWas []int
-	hooks    []func()
-	first    clock.Reading // of the committed batch, for hooks
-	changed  []Key2
+	// flushed are the stored databases whose rows this tx made void.
+	flushed []int
+	hooks   []func()
+	first   clock.Reading // of the committed batch, for hooks
+	changed []Key2
 }
 
 // Key2 is a changed key by database number, for watchers.
@@ -82,7 +84,6 @@ func (t *Tx) Run(sc Scope, nowMs int64, fn func(*Tx)) (err error) {
 	t.acquire(sc)
 	t.now = nowMs
 	t.p = t.e.params.Load()
-	t.ops.Reset()
 	t.ops.Origin = t.e.Origin()
 	defer func() {
 		if r := recover(); r != nil {
@@ -130,17 +131,25 @@ func (t *Tx) acquire(sc Scope) {
 
 // finish lets go of everything.
 func (t *Tx) finish() {
-	clear(t.undo)
-	t.undo = t.undo[:0]
-	clear(t.tables)
-	t.tables, t.dbMapWas = t.tables[:0], nil
-	t.hooks = t.hooks[:0]
-	t.changed = t.changed[:0]
+	t.undo = reuse(t.undo)
+	t.tables, t.dbMapWas, t.flushed = reuse(t.tables), nil, t.flushed[:0]
+	t.hooks = reuse(t.hooks)
+	t.changed = reuse(t.changed)
+	t.ops.Reset()
 	for _, i := range t.locked {
 		t.e.shards[i].mu.Unlock()
 	}
 	t.locked = t.locked[:0]
 	t.p = nil
+}
+
+// reuse empties s and keeps its memory, unless that is large.
+func reuse[T any](s []T) []T {
+	if cap(s) > 1024 {
+		return nil
+	}
+	clear(s)
+	return s[:0]
 }
 
 // commit stamps the batch, resolves the provisional stamps it left in memory
@@ -187,6 +196,15 @@ func resolve(s *op.KeyState, first clock.Reading) {
 
 // rollback puts every changed entry back as it was.
 func (t *Tx) rollback() {
+	// Tables first: the bytes they come back with are those they left with.
+	for i := len(t.tables) - 1; i >= 0; i-- {
+		u := t.tables[i]
+		u.s.dbs[u.stored] = u.t
+		t.e.used.Add(u.t.cost)
+	}
+	for _, db := range t.flushed {
+		delete(t.e.flushed, db)
+	}
 	for i := len(t.undo) - 1; i >= 0; i-- {
 		u := &t.undo[i]
 		switch {
@@ -196,19 +214,13 @@ func (t *Tx) rollback() {
 			u.t.insert(u.x)
 		}
 		u.x.state, u.x.word = u.was.state, u.was.word
-		const contents = rawEncoding | onDisk
+		const contents = rawEncoding | onDisk | hasRow | expiryTold
 		u.x.flags = u.x.flags&^contents | u.was.flags&contents
 		t.e.used.Add(u.t.account(u.x))
-	}
-	for i := len(t.tables) - 1; i >= 0; i-- {
-		u := t.tables[i]
-		u.s.dbs[u.stored] = u.t
-		t.e.used.Add(u.t.cost)
 	}
 	if t.dbMapWas != nil {
 		copy(t.e.dbMap, t.dbMapWas)
 	}
-	t.ops.Reset()
 }
 
 // OnCommit registers fn to be called under the locks once the batch has its
@@ -245,7 +257,7 @@ func (t *Tx) lookup(k Key) *entry {
 		return nil
 	}
 	if d := deadlineOf(&x.state); d != 0 && d <= t.now {
-		if len(t.undo) == 0 {
+		if len(t.undo) == 0 && !t.e.announces(x, t.p) {
 			t.e.reclaim(s, tb, t.stored(k.DB), x, t.now)
 		}
 		return nil
@@ -287,13 +299,16 @@ func (t *Tx) done(k Key, u *undo) {
 	if !t.p.Merging && !exists(&u.x.state) {
 		u.t.remove(u.x)
 	}
+	if !t.expired(&u.x.state) {
+		u.x.flags &^= expiryTold
+	}
 	t.e.account(u.s, u.t, u.db, u.x, t.p)
 	t.changed = append(t.changed, Key2{k.DB, u.x.key})
 }
 
-// bury queues a fresh tombstone to be forgotten later.
+// bury queues a fresh removal to be forgotten later.
 func (t *Tx) bury(u *undo) {
-	if u.x.flags&inTable != 0 {
+	if t.p.Merging && removedSince(&u.was.state, &u.x.state) {
 		t.e.bury(u.s, u.db, u.x)
 	}
 }
@@ -306,8 +321,8 @@ func (t *Tx) capDeadlines() {
 	latest := t.now + t.p.MaxTTLMs
 	for i := range len(t.undo) {
 		u := &t.undo[i]
-		if u.x.flags&countedLive == 0 {
-			continue
+		if u.x.flags&countedLive == 0 || u.s.dbs[u.db] != u.t {
+			continue // removed, or flushed with its table
 		}
 		if d := deadlineOf(&u.x.state); d == 0 || d > latest {
 			s := t.emit(func(b *op.Builder) clock.Stamp { return b.Deadline(u.db, []byte(u.x.key), latest) })

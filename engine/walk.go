@@ -103,15 +103,22 @@ func (t *Tx) Size(db int) int {
 	return n
 }
 
-// randomTries bounds how many expired or removed keys RandomKey looks past
-// before it walks from a random place.
-const randomTries = 100
+// Bounds of the search for a random key: how many keys are drawn before
+// RandomKey walks, for most have expired then, and how many buckets of the
+// drawn shard are looked into.
+const (
+	randomTries   = 100
+	randomBuckets = 64
+)
 
 // RandomKey is a random live key of a database number.
 func (t *Tx) RandomKey(db int) (string, bool) {
-	n := uint64(len(t.e.shards))
 	for range randomTries {
-		if key, ok := t.randomIn(t.e.shards[t.e.rand.Uint64()%n], db); ok {
+		size := t.Size(db)
+		if size == 0 {
+			return "", false
+		}
+		if key, ok := t.randomIn(db, t.e.rand.IntN(size)); ok {
 			return key, true
 		}
 	}
@@ -124,23 +131,36 @@ func (t *Tx) RandomKey(db int) (string, bool) {
 	}
 }
 
-func (t *Tx) randomIn(s *shard, db int) (string, bool) {
-	unlock := t.walkLock(s)
-	defer unlock()
-	tb := s.dbs[t.stored(db)]
-	if tb == nil || tb.live == 0 {
-		return "", false
-	}
-	var live []string
-	tb.visit(t.e.rand.Uint64(), func(x *entry) {
-		if x.flags&countedLive != 0 && !t.expired(&x.state) {
-			live = append(live, x.key)
+// randomIn draws a key from the shard that holds the nth key of a database.
+func (t *Tx) randomIn(db, nth int) (string, bool) {
+	for _, s := range t.e.shards {
+		unlock := t.walkLock(s)
+		tb := s.dbs[t.stored(db)]
+		if tb == nil || nth >= tb.live {
+			if tb != nil {
+				nth -= tb.live
+			}
+			unlock()
+			continue
 		}
-	})
-	if len(live) == 0 {
-		return "", false
+		var live []string
+		for range randomBuckets {
+			tb.visit(t.e.rand.Uint64(), func(x *entry) {
+				if x.flags&countedLive != 0 && !t.expired(&x.state) {
+					live = append(live, x.key)
+				}
+			})
+			if len(live) > 0 {
+				break
+			}
+		}
+		unlock()
+		if len(live) == 0 {
+			return "", false
+		}
+		return live[t.e.rand.IntN(len(live))], true
 	}
-	return live[t.e.rand.IntN(len(live))], true
+	return "", false
 }
 
 // Export walks the states of all keys, tombstones included, from cursor on and
@@ -238,14 +258,24 @@ func (e *Engine) Digest(nowMs int64) uint64 {
 	return sum
 }
 
-// valueDigest appends the digest of what clients read; that of a value on disk
-// is kept in its place.
+// valueDigest appends the digest of what clients read: of the value cell,
+// which is kept in place of a value on disk, and what its counter runs add.
 func valueDigest(dst []byte, x *entry) []byte {
-	if x.flags&onDisk != 0 {
-		return append(dst, x.state.Value...)
+	s := &x.state
+	switch {
+	case x.flags&onDisk != 0:
+		dst = append(dst, s.Value...)
+	case baseAlive(s):
+		dst = binary.BigEndian.AppendUint64(dst, xxh3.Hash(s.Value))
 	}
-	v, _ := visibleString(&x.state)
-	return binary.BigEndian.AppendUint64(dst, xxh3.Hash(v))
+	for i := range s.Subs {
+		if c := &s.Subs[i]; relevant(s, c.Lineage) {
+			if n, none := remainder(s, c); !none {
+				dst = n.Append(dst)
+			}
+		}
+	}
+	return dst
 }
 
 // TakeDirty hands over the keys changed since the last call, in key order, and

@@ -31,7 +31,11 @@ func (t *Tx) WatchKey(w *Watch, k Key) {
 	}
 	if x := tb.find(h, k.Name); x != nil && x.flags&countedLive != 0 && t.expired(&x.state) {
 		// Cannot be reclaimed yet (a sibling's clock): it already counts as
-		// missing, so its end must not touch the watch.
+		// missing, so its end must not touch the watch. Those who watched
+		// while it was there hear of it now.
+		if x.flags&expiryTold == 0 {
+			t.e.touchWatched(k.DB, x.key)
+		}
 		x.flags |= expiryTold
 	}
 	w.keys = append(w.keys, wk)

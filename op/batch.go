@@ -66,7 +66,8 @@ func ParseBatch(b []byte) (Batch, error) {
 	for i := uint64(0); i < n && !d.bad; i++ {
 		h.Deps = append(h.Deps, d.stamp())
 	}
-	if d.bad || h.Count == 0 || h.Origin == 0 || h.Prev >= h.First || IsProvisional(h.First+clock.Reading(h.Count)) {
+	if d.bad || h.Count == 0 || h.Origin == 0 || h.Prev >= h.First ||
+		IsProvisional(h.First) || IsProvisional(h.First+clock.Reading(h.Count)) {
 		return Batch{}, ErrMalformed
 	}
 	return Batch{Header: h, Raw: b, body: d.b}, nil

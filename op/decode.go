@@ -55,8 +55,18 @@ func (d *decoder) u64() uint64 {
 	return v
 }
 
-func (d *decoder) stamp() clock.Stamp {
+// reading refuses provisional readings: none leaves the process that made it.
+func (d *decoder) reading() clock.Reading {
 	at := clock.Reading(d.u64())
+	if IsProvisional(at) {
+		d.fail()
+		return 0
+	}
+	return at
+}
+
+func (d *decoder) stamp() clock.Stamp {
+	at := d.reading()
 	return clock.Stamp{At: at, Origin: clock.Origin(d.u64())}
 }
 
@@ -77,6 +87,12 @@ func (d *decoder) vector() clock.Vector {
 	if err != nil {
 		d.fail()
 		return clock.Vector{}
+	}
+	for _, at := range v {
+		if IsProvisional(at) {
+			d.fail()
+			return clock.Vector{}
+		}
 	}
 	d.b = rest
 	return v

@@ -133,9 +133,10 @@ func DecodeNum(b []byte) (Num, []byte, error) {
 	case numFloat, numFloatNegative:
 		m := d.u64()
 		exp := d.varint()
-		// Bounds of the long double that the number stands for; the top bit
-		// of a mantissa is always set.
-		if m>>63 == 0 || exp > 1<<14 || exp < -(1<<15) {
+		// Some bits beyond the long double that the number stands for: a
+		// subtotal may leave its range while the sum does not. The top bit of
+		// a mantissa is always set.
+		if m>>63 == 0 || exp > 1<<15 || exp < -(1<<15) {
 			d.fail()
 			break
 		}

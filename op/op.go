@@ -301,7 +301,9 @@ func (d *decoder) op(first clock.Reading, origin clock.Origin, index int) Op {
 		case refAbsolute:
 			return d.stamp()
 		case refInBatch:
-			return clock.Stamp{At: first + clock.Reading(d.uvarint(uint64(max(index-1, 0)))), Origin: origin}
+			if index > 0 {
+				return clock.Stamp{At: first + clock.Reading(d.uvarint(uint64(index-1))), Origin: origin}
+			}
 		}
 		d.fail()
 		return clock.Stamp{}

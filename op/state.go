@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/binary"
 	"math"
-	"slices"
 
 	"geocache/clock"
 )
@@ -24,9 +23,12 @@ type KeyState struct {
 	DeadlineStamp clock.Stamp
 	DeadlineMs    int64
 	// Dead is the newest removal: a value cell not later than Dead is gone.
-	Dead   clock.Stamp
-	Subs   []Sub   // one per (lineage, origin), in CompareSubs order
-	Floors []Floor // one per (lineage, origin), in CompareFloors order
+	Dead clock.Stamp
+	// Flushed is the value cell that a FLUSH removed. Unlike Dead it says
+	// nothing of other cells, which the FLUSH may not have seen.
+	Flushed clock.Stamp
+	Subs    []Sub   // one per (lineage, origin), in CompareSubs order
+	Floors  []Floor // one per (lineage, origin), in CompareFloors order
 }
 
 // CompareSubs orders subtotals by lineage, then origin: the order in which
@@ -55,6 +57,7 @@ const (
 	stateHasDeadlineCell
 	stateHasDead
 	stateHasCounts
+	stateHasFlushed
 )
 
 // Append encodes s. Version, type and a flag byte come first, so that later
@@ -70,6 +73,9 @@ func (s *KeyState) Append(dst []byte) []byte {
 	if !s.Dead.IsZero() {
 		flags |= stateHasDead
 	}
+	if !s.Flushed.IsZero() {
+		flags |= stateHasFlushed
+	}
 	if len(s.Subs)+len(s.Floors) > 0 {
 		flags |= stateHasCounts
 	}
@@ -83,6 +89,9 @@ func (s *KeyState) Append(dst []byte) []byte {
 	}
 	if flags&stateHasDead != 0 {
 		dst = clock.AppendStamp(dst, s.Dead)
+	}
+	if flags&stateHasFlushed != 0 {
+		dst = clock.AppendStamp(dst, s.Flushed)
 	}
 	if flags&stateHasCounts != 0 {
 		dst = binary.AppendUvarint(dst, uint64(len(s.Subs)))
@@ -111,7 +120,7 @@ func DecodeKeyState(b []byte) (KeyState, error) {
 		return s, ErrMalformed
 	}
 	flags := d.byte()
-	if flags >= stateHasCounts<<1 {
+	if flags >= stateHasFlushed<<1 {
 		return s, ErrMalformed
 	}
 	if flags&stateHasValue != 0 {
@@ -125,13 +134,16 @@ func DecodeKeyState(b []byte) (KeyState, error) {
 	if flags&stateHasDead != 0 {
 		s.Dead = d.stamp()
 	}
+	if flags&stateHasFlushed != 0 {
+		s.Flushed = d.stamp()
+	}
 	if flags&stateHasCounts != 0 {
 		n := d.uvarint(MaxRefs)
 		for i := uint64(0); i < n && !d.bad; i++ {
 			c := Sub{Lineage: d.stamp()}
 			run := d.stamp()
 			c.At, c.Origin = run.At, run.Origin
-			c.Born = clock.Reading(d.u64())
+			c.Born = d.reading()
 			c.Total = d.num()
 			s.Subs = append(s.Subs, c)
 		}
@@ -147,8 +159,18 @@ func DecodeKeyState(b []byte) (KeyState, error) {
 	if d.bad || len(d.b) != 0 {
 		return KeyState{}, ErrMalformed
 	}
-	if !slices.IsSortedFunc(s.Subs, CompareSubs) || !slices.IsSortedFunc(s.Floors, CompareFloors) {
+	if !ascending(s.Subs, CompareSubs) || !ascending(s.Floors, CompareFloors) {
 		return KeyState{}, ErrMalformed
 	}
 	return s, nil
+}
+
+// ascending reports whether each element is greater than the one before.
+func ascending[T any](v []T, cmp func(a, b T) int) bool {
+	for i := 1; i < len(v); i++ {
+		if cmp(v[i-1], v[i]) >= 0 {
+			return false
+		}
+	}
+	return true
 }
