@@ -94,6 +94,14 @@ func digest(c *Ctx) {
 	}
 }
 
+// delEXKeyUse is how DELEX uses its key: it reads it only for a condition.
+func delEXKeyUse(args [][]byte) KeyFlags {
+	if len(args) > 2 {
+		return RW | Access | Delete
+	}
+	return RM | Delete
+}
+
 // delEX is DELEX key [IFEQ|IFNE|IFDEQ|IFDNE x].
 func delEX(c *Ctx) {
 	var q condition

@@ -120,13 +120,14 @@ func stringEditRows() []Row {
 				"Overwrites a part of the string value of a key, from an offset on.", keyArg(0), intArg("offset"), strArg("value")),
 		},
 		{
-			Name: "delex", Arity: -2, Flags: Write | Fast, ACL: CatString, Keys: One(RW | Delete | VariableFlags), Run: delEX,
+			Name: "delex", Arity: -2, Flags: Write | Fast, ACL: CatString, Keys: One(RW | Delete | VariableFlags),
+			VaryKeys: delEXKeyUse, Run: delEX,
 			Doc: stringDoc("8.4.0", "O(1) for IFEQ and IFNE, O(N) for IFDEQ and IFDNE where N is the length of the string.",
 				"Deletes a key if its value or the digest of its value compares as asked.",
 				keyArg(0), conditionArg("", ifArg("ifeq-value"), ifArg("ifne-value"), ifArg("ifdeq-digest"), ifArg("ifdne-digest"))),
 		},
 		{
-			Name: "delifeq", Arity: 3, Flags: Write | Fast, ACL: CatString, Keys: One(RM | Delete), Run: delIfEq,
+			Name: "delifeq", Arity: 3, Flags: Write | Fast, ACL: CatString, Keys: One(RW | Access | Delete), Run: delIfEq,
 			Doc: stringDoc("8.1.0", "O(1)", "Deletes a key if its value is the one given.", keyArg(0), strArg("value")),
 		},
 		{

@@ -12,7 +12,7 @@ type setOptions struct {
 	ttl  ttl
 }
 
-// parseSet reads SET's options; ok is false on a syntax error.
+// parseSet reads SET's options.
 func (c *Ctx) parseSet() (o setOptions, err resp.Error) {
 	for i := 3; i < len(c.Args); {
 		w := c.word(i)
