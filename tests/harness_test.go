@@ -276,7 +276,7 @@ func (s *Server) Stop() {
 		s.Signal(syscall.SIGQUIT) // for the stacks in the log
 		time.Sleep(time.Second)
 		s.Kill()
-		s.t.Errorf("the server did not end within %v of SIGTERM\n%s", stopWait, s.LogTail())
+		s.t.Errorf("the server did not end within %v of SIGTERM\n%s", stopWait, excerpt(s.Log(), "SIGQUIT"))
 		return
 	}
 	if !s.cmd.ProcessState.Success() {
@@ -289,13 +289,20 @@ func (s *Server) cleanup() {
 	log := s.Log()
 	for _, sign := range []string{"DATA RACE", "panic: ", "fatal error: "} {
 		if strings.Contains(log, sign) {
-			s.t.Errorf("the server's log shows %q\n%s", sign, log[strings.Index(log, sign):min(len(log), strings.Index(log, sign)+8000)])
+			s.t.Errorf("the server's log shows %q\n%s", sign, excerpt(log, sign))
 			return
 		}
 	}
 	if s.t.Failed() {
 		s.t.Logf("log of %s\n%s", s.Addr(), s.LogTail())
 	}
+}
+
+// excerpt is the part of a log that a sign of trouble begins.
+func excerpt(log, sign string) string {
+	const size = 16 << 10
+	at := max(0, strings.Index(log, sign))
+	return log[at:min(len(log), at+size)]
 }
 
 // Log is all that the server wrote, over all its lives.
