@@ -254,6 +254,17 @@ func ConfigSetFailed(parameter, reason string) Error {
 // ConfigRewriteFailed returns the error of CONFIG REWRITE; cause is the system's error text.
 func ConfigRewriteFailed(cause string) Error { return Error("ERR Rewriting config file: " + cause) }
 
+// Reasons of ConfigSetFailed that have their cause outside the configuration.
+const (
+	ReasonListen = "Unable to listen on this port. Check server logs."
+	ReasonTLS    = "Unable to update TLS configuration. Check server logs."
+)
+
+// ReasonMaxClients is the reason for more clients than the limit of open files leaves room for.
+func ReasonMaxClients(fits int64) string {
+	return "The operating system is not able to handle the specified number of clients, try with " + strconv.FormatInt(fits, 10)
+}
+
 // DebugRefused returns the refusal of DEBUG or MODULE; option names the parameter that would permit it.
 func DebugRefused(command, option string) Error {
 	return Error("ERR " + command + " command not allowed. If the " + option +

@@ -1,0 +1,22 @@
+// Package server owns everything between a node and its machine: listening
+// sockets, client connections, TLS, links to sibling regions, the loops that
+// drive the node's steps, signals, logging, and the process' limits.
+//
+// It must not know commands, keys or frames: bytes go into a session and bytes
+// come out of it.
+//
+// Invariants:
+//
+//   - A session is driven by one goroutine at a time, under its conn.mu. Nobody
+//     waits for a socket while holding it: what the kernel does not take at
+//     once is left to a goroutine that exists only as long as there is a rest.
+//   - A connection's next output is taken from its session only after the last
+//     has left for the kernel, so what a slow reader has not read stays in the
+//     session, where client-output-buffer-limit counts it.
+//   - While clients are being served the log loops run; they end after the last
+//     session and before the node is closed.
+//
+// Locks, outermost first: conn.mu, outbox.mu. hub.mu, listeners.mu, links.mu
+// and link.mu are leaves, and only listeners.mu is held over system calls (bind
+// and listen, which do not wait).
+package server

@@ -1,0 +1,84 @@
+package server
+
+import (
+	"sync"
+	"time"
+)
+
+const (
+	tickEvery       = 10 * time.Millisecond
+	syncEvery       = time.Second
+	checkpointEvery = 100 * time.Millisecond
+	linksEvery      = 100 * time.Millisecond // at the latest
+)
+
+// steps is what the loops drive.
+type steps interface {
+	Tick()
+	WriteLog() (more bool)
+	SyncLog()
+	Checkpoint() (more bool)
+}
+
+// bell wakes a loop; rings that nobody has heard yet count as one.
+type bell chan struct{}
+
+func newBell() bell { return make(bell, 1) }
+
+func (b bell) ring() {
+	select {
+	case b <- struct{}{}:
+	default:
+	}
+}
+
+// loops runs the node's background work, each kind in a goroutine of its own
+// because each may wait for something else.
+type loops struct {
+	stop    chan struct{}
+	running sync.WaitGroup
+}
+
+func startLoops(n steps, k *links, wakeLog, wakeLinks bell) *loops {
+	l := &loops{stop: make(chan struct{})}
+	l.every(tickEvery, nil, n.Tick)
+	l.every(syncEvery, nil, n.SyncLog)
+	l.every(syncEvery, wakeLog, func() { l.drain(n.WriteLog) })
+	l.every(checkpointEvery, nil, func() { l.drain(n.Checkpoint) })
+	l.every(linksEvery, wakeLinks, k.step)
+	return l
+}
+
+// every runs step at each interval and each ring.
+func (l *loops) every(interval time.Duration, b bell, step func()) {
+	l.running.Go(func() {
+		tick := time.NewTicker(interval)
+		defer tick.Stop()
+		for {
+			select {
+			case <-l.stop:
+				return
+			case <-tick.C:
+			case <-b:
+			}
+			step()
+		}
+	})
+}
+
+// drain repeats a step while it has more to do.
+func (l *loops) drain(step func() bool) {
+	for step() {
+		select {
+		case <-l.stop:
+			return
+		default:
+		}
+	}
+}
+
+// end stops all loops and waits for their present step.
+func (l *loops) end() {
+	close(l.stop)
+	l.running.Wait()
+}

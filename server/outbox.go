@@ -1,0 +1,134 @@
+package server
+
+import (
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// streamConn is what TCP and unix connections have in common.
+type streamConn interface {
+	net.Conn
+	syscall.Conn
+}
+
+// outbox writes to a socket without ever waiting for it: what the kernel does
+// not take at once is copied and left to a goroutine. Whoever writes looks at
+// busy first, so the copy is bounded by one write (and TLS records around it).
+type outbox struct {
+	streamConn
+	raw syscall.RawConn
+	// onIdle is called, without locks, after the rest has left or been lost.
+	onIdle func()
+
+	mu       sync.Mutex
+	rest     []byte // accepted and not yet with the kernel
+	draining bool
+	failed   error
+
+	// Arguments and results of try, which is made once to save the closure.
+	try    func(fd uintptr) bool
+	tryBuf []byte
+	tryN   int
+	tryErr error
+}
+
+func newOutbox(sock streamConn, onIdle func()) (*outbox, error) {
+	raw, err := sock.SyscallConn()
+	if err != nil {
+		return nil, err
+	}
+	o := &outbox{streamConn: sock, raw: raw, onIdle: onIdle}
+	o.try = func(fd uintptr) bool {
+		for {
+			o.tryN, o.tryErr = syscall.Write(int(fd), o.tryBuf)
+			if o.tryErr != syscall.EINTR {
+				return true
+			}
+		}
+	}
+	return o, nil
+}
+
+// Write implements io.Writer for plain replies and for TLS records. It takes
+// all of p or fails.
+func (o *outbox) Write(p []byte) (int, error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.failed != nil {
+		return 0, o.failed
+	}
+	n := 0
+	if !o.draining {
+		n = o.writeNow(p)
+		if o.failed != nil {
+			return n, o.failed
+		}
+	}
+	if n < len(p) {
+		o.rest = append(o.rest, p[n:]...)
+		if !o.draining {
+			o.draining = true
+			go o.drain()
+		}
+	}
+	return len(p), nil
+}
+
+// writeNow makes one attempt and returns what the kernel took.
+func (o *outbox) writeNow(p []byte) int {
+	if len(p) == 0 {
+		return 0
+	}
+	o.tryBuf = p
+	err := o.raw.Write(o.try)
+	o.tryBuf = nil
+	if err == nil {
+		err = o.tryErr
+	}
+	switch {
+	case err == nil && o.tryN == 0:
+		o.failed = io.ErrShortWrite
+	case err == nil:
+		return o.tryN
+	case !errors.Is(err, syscall.EAGAIN):
+		o.failed = err
+	}
+	return 0
+}
+
+func (o *outbox) drain() {
+	for {
+		o.mu.Lock()
+		chunk := o.rest
+		o.rest = nil
+		if len(chunk) == 0 || o.failed != nil {
+			o.draining = false
+			o.mu.Unlock()
+			o.onIdle()
+			return
+		}
+		o.mu.Unlock()
+		if _, err := o.streamConn.Write(chunk); err != nil {
+			o.mu.Lock()
+			o.failed = err
+			o.mu.Unlock()
+		}
+	}
+}
+
+// busy reports whether earlier bytes are still on their way to the kernel.
+func (o *outbox) busy() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.draining
+}
+
+// linger bounds how long a rest may still take to leave.
+func (o *outbox) linger(d time.Duration) {
+	// A deadline cannot be refused by an open socket, and a closed one needs none.
+	_ = o.SetWriteDeadline(time.Now().Add(d))
+}

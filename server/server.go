@@ -1,0 +1,312 @@
+package server
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime/debug"
+	"sync"
+
+	"syscall"
+	"time"
+
+	"geocache/clock"
+	"geocache/config"
+	"geocache/node"
+	"geocache/persist"
+	"geocache/resp"
+)
+
+const (
+	// stopPatience is what commands being run get at shutdown, and then again
+	// what clients get to read their last replies.
+	stopPatience = 2 * time.Second
+	// storeDir is where the store is inside `dir`.
+	storeDir = "store"
+)
+
+// StorePath is the store's directory inside a data directory.
+func StorePath(dataDir string) string { return filepath.Join(dataDir, storeDir) }
+
+// ErrForced is what Run returns when a second signal cut the shutdown short:
+// the process is to end at once.
+var ErrForced = errors.New("server: shutdown was cut short by a second signal")
+
+// Options are what a server is started with.
+type Options struct {
+	Config *config.Config
+	// ConfigFile is the absolute path of the configuration file, empty if
+	// there is none.
+	ConfigFile string
+	Version    string
+	// Stdout takes the log while no logfile is configured.
+	Stdout io.Writer
+}
+
+// Server is one running region with its sockets.
+type Server struct {
+	opts   Options
+	conf   *config.Config
+	log    *slog.Logger
+	node   *node.Node
+	hub    *hub
+	listen *listeners
+	loops  *loops
+	links  *links
+	boss   supervisor
+
+	wakeLog, wakeLinks bell
+	stop               chan struct{}
+	stopOnce           sync.Once
+}
+
+// Run serves until a signal or SHUTDOWN asks to end.
+func Run(o Options) error {
+	log, file, err := newLog(o.Config, o.Stdout)
+	if err != nil {
+		return err
+	}
+	s := &Server{
+		opts: o, conf: o.Config, log: log, stop: make(chan struct{}),
+		wakeLog: newBell(), wakeLinks: newBell(),
+	}
+	err = s.run()
+	if err != nil {
+		log.Error("geocache ends", "error", err)
+	}
+	if file != nil {
+		err = errors.Join(err, file.Close())
+	}
+	return err
+}
+
+func (s *Server) run() error {
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	defer signal.Stop(signals)
+	signal.Ignore(syscall.SIGHUP, syscall.SIGPIPE)
+
+	done := make(chan error, 1)
+	go func() { done <- s.live() }()
+	for asked := false; ; {
+		select {
+		case err := <-done:
+			return err
+		case sig := <-signals:
+			if asked {
+				return ErrForced
+			}
+			asked = true
+			s.log.Info("signal received, shutting down", "signal", sig.String())
+			s.askStop()
+		}
+	}
+}
+
+func (s *Server) askStop() { s.stopOnce.Do(func() { close(s.stop) }) }
+
+// live is the server's life from first to last.
+func (s *Server) live() error {
+	snap := s.conf.Load()
+	s.announce(snap)
+	s.boss = newSupervisor(snap.Supervised, s.log)
+	if err := fitMaxClients(s.conf, s.log); err != nil {
+		return err
+	}
+	tuneMemory(snap, s.log)
+	removePid, err := writePidFile(inDir(snap.Dir, snap.PidFile))
+	if err != nil {
+		return err
+	}
+	err = s.open(snap)
+	if err == nil {
+		s.ready()
+		<-s.stop
+		err = s.shutdown()
+	}
+	return errors.Join(err, removePid())
+}
+
+func (s *Server) announce(snap *config.Snapshot) {
+	s.log.Info(fmt.Sprintf("geocache %s starting, PID: %d", s.opts.Version, os.Getpid()), "go", goVersion())
+	if s.opts.ConfigFile == "" {
+		s.log.Info("no configuration file: defaults, environment and options apply")
+	} else {
+		s.log.Info("configuration loaded", "file", s.opts.ConfigFile)
+	}
+	if names := s.conf.Ineffective(); len(names) > 0 {
+		s.log.Info("parameters accepted without effect", "names", names)
+	}
+	if snap.Region != "" {
+		s.log.Info("region", "name", snap.Region, "siblings", len(snap.Siblings))
+	}
+}
+
+func goVersion() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		return info.GoVersion
+	}
+	return "unknown"
+}
+
+// open takes the addresses first, so that a wrong one is noticed before the
+// data is touched; clients wait in the kernel's queue until the data is loaded.
+func (s *Server) open(snap *config.Snapshot) error {
+	s.hub = newHub(s.log, s.connect)
+	s.listen = newListeners(s.log, s.hub, s.conf)
+	if snap.TLSPort != 0 {
+		if err := s.loadTLS(snap); err != nil {
+			return err
+		}
+	}
+	if err := s.listen.listen(snap); err != nil {
+		s.listen.close()
+		return err
+	}
+	if s.listen.count() == 0 {
+		return errors.New("configured to not listen anywhere")
+	}
+	n, err := s.openNode(snap)
+	if err != nil {
+		s.listen.close()
+		return err
+	}
+	s.node = n
+	s.hookListeners()
+	s.links = newLinks(n, s.conf, s.log)
+	s.loops = startLoops(n, s.links, s.wakeLog, s.wakeLinks)
+	s.log.Info("Server initialized")
+	s.listen.serve()
+	return nil
+}
+
+func (s *Server) openNode(snap *config.Snapshot) (*node.Node, error) {
+	var id [20]byte
+	if _, err := rand.Read(id[:]); err != nil {
+		return nil, err
+	}
+	var places []byte
+	if snap.GeoIPFile != "" {
+		var err error
+		if places, err = os.ReadFile(inDir(snap.Dir, snap.GeoIPFile)); err != nil {
+			return nil, fmt.Errorf("geoip-file: %w", err)
+		}
+	}
+	wall := clock.System{}
+	o := node.Options{
+		Config: s.conf, Wall: wall, Micros: wall.NowMicros, Seed: clock.SystemSeed(),
+		OpenStore: s.openStore,
+		Spawn:     func(f func()) { go f() },
+		Log:       s.log, RunID: hex.EncodeToString(id[:]), GeoIP: places,
+		WakeLog: s.wakeLog.ring, WakeLinks: s.wakeLinks.ring,
+		Stop: s.askStop, Process: s.process,
+	}
+	if s.opts.ConfigFile != "" {
+		o.RewriteConfig = s.rewriteConfig
+	}
+	return node.Open(o)
+}
+
+func (s *Server) openStore() (persist.Store, error) {
+	snap := s.conf.Load()
+	dir := StorePath(snap.Dir)
+	s.log.Info("opening the data directory", "path", dir)
+	return persist.OpenPebble(dir, persist.PebbleOptions{
+		CacheBytes:    snap.PebbleCacheSize,
+		MemtableBytes: 2 * snap.PebbleMemtableSize, // one that fills, one being flushed
+		Logger:        func(line string) { s.log.Warn("store: " + line) },
+	})
+}
+
+// connect opens a client's session.
+func (s *Server) connect(sock net.Conn, kind transport, wake func()) session {
+	info := node.ConnInfo{Remote: sock.RemoteAddr().String(), Local: sock.LocalAddr().String()}
+	switch kind {
+	case unixSocket:
+		info.Kind = node.Unix
+	case tlsTCP:
+		info.Kind = node.TLS
+	default:
+		info.Kind = node.TCP
+	}
+	return s.node.Connect(info, wake)
+}
+
+func (s *Server) ready() {
+	for _, kind := range s.listen.kinds() {
+		s.log.Info("Ready to accept connections", "transport", [...]string{"tcp", "unix", "tls"}[kind])
+	}
+	s.boss.tell("READY=1\nSTATUS=Ready to accept connections\n")
+}
+
+// rewriteConfig lends the configuration file to CONFIG REWRITE.
+func (s *Server) rewriteConfig(rewrite func(old string) string) error {
+	old, err := os.ReadFile(s.opts.ConfigFile)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return replaceFile(s.opts.ConfigFile, rewrite(string(old)))
+}
+
+// loadTLS makes new connections meet the certificates that are on disk now.
+func (s *Server) loadTLS(snap *config.Snapshot) error {
+	c, err := serverTLS(snap)
+	if err != nil {
+		return err
+	}
+	s.listen.secure.Store(c)
+	return nil
+}
+
+// hookListeners makes CONFIG SET of addresses and certificates take effect. The
+// reasons that clients read are short, as Redis'; the log has the rest.
+func (s *Server) hookListeners() {
+	refuse := func(reason string, err error) error {
+		s.log.Warn("CONFIG SET refused: "+reason, "error", err)
+		return errors.New(reason)
+	}
+	s.conf.OnChangeOf([]string{
+		"tls-cert-file", "tls-key-file", "tls-key-file-pass", "tls-ca-cert-file", "tls-ca-cert-dir",
+		"tls-auth-clients", "tls-protocols", "tls-port",
+	}, func(_, next *config.Snapshot) error {
+		if next.TLSPort == 0 {
+			return nil
+		}
+		if err := s.loadTLS(next); err != nil {
+			return refuse(resp.ReasonTLS, err)
+		}
+		return nil
+	})
+	s.conf.OnChangeOf([]string{"bind", "port", "tls-port"}, func(_, next *config.Snapshot) error {
+		if err := s.listen.listen(next); err != nil {
+			return refuse(resp.ReasonListen, err)
+		}
+		return nil
+	})
+}
+
+// shutdown ends in an order that loses nothing that was acknowledged: no new
+// clients, no new commands, the log to disk, the last replies, then the store.
+func (s *Server) shutdown() error {
+	s.boss.tell("STOPPING=1\n")
+	s.listen.close()
+	s.hub.stopReading(stopPatience)
+	for s.node.WriteLog() {
+	}
+	s.node.SyncLog()
+	s.hub.closeAll(stopPatience)
+	s.loops.end()
+	s.links.close()
+	if err := s.node.Close(); err != nil {
+		return err
+	}
+	s.log.Info("geocache is now ready to exit, bye bye")
+	return nil
+}
