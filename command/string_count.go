@@ -51,10 +51,10 @@ func incrByFloat(c *Ctx) {
 	c.Out.Bulk(sum)
 }
 
-// incrOptions are INCREX's options. Numbers stay text until it is known
-// whether they are integers or floats.
+// incrOptions are INCREX's options. Numbers are indexes of arguments, 0 where
+// not given, until it is known whether they are integers or floats.
 type incrOptions struct {
-	by, low, high []byte // nil where not given
+	by, low, high int
 	float         bool
 	saturate, enx bool
 	ttl           ttl
@@ -63,14 +63,14 @@ type incrOptions struct {
 func (c *Ctx) parseIncrEX() (o incrOptions, err resp.Error) {
 	for i := 2; i < len(c.Args); {
 		w := c.word(i)
-		var number *[]byte
+		var number *int
 		switch w {
 		case "saturate":
 			o.saturate = true
 		case "enx":
 			o.enx = true
 		case "byint", "byfloat":
-			if o.by != nil {
+			if o.by != 0 {
 				return o, resp.ErrSyntax
 			}
 			number, o.float = &o.by, w == "byfloat"
@@ -91,7 +91,7 @@ func (c *Ctx) parseIncrEX() (o incrOptions, err resp.Error) {
 			if i == len(c.Args) {
 				return o, resp.ErrSyntax
 			}
-			*number = c.Args[i]
+			*number = i
 			i++
 		}
 	}
@@ -137,15 +137,18 @@ func incrEX(c *Ctx) {
 func (c *Ctx) incrIntWithin(o incrOptions) bool {
 	by, low, high := int64(1), int64(math.MinInt64), int64(math.MaxInt64)
 	for _, n := range []struct {
-		text []byte
-		v    *int64
+		arg int
+		v   *int64
 	}{{o.by, &by}, {o.low, &low}, {o.high, &high}} {
-		if v, ok := resp.ParseInt(n.text); ok {
-			*n.v = v
-		} else if n.text != nil {
+		if n.arg == 0 {
+			continue
+		}
+		v, ok := resp.ParseInt(c.Args[n.arg])
+		if !ok {
 			c.Fail(resp.ErrNotInt)
 			return false
 		}
+		*n.v = v
 	}
 	if low > high {
 		c.Fail(resp.ErrIncrBounds)
@@ -207,18 +210,21 @@ const floatDigits = 21
 // incrFloatWithin does INCREX BYFLOAT but for the deadline and reports whether
 // the increment was applied.
 func (c *Ctx) incrFloatWithin(o incrOptions) bool {
-	by, high := new(big.Float), maxLongDouble()
+	by, high := big.NewFloat(1), maxLongDouble()
 	low := new(big.Float).Neg(high)
 	for _, n := range []struct {
-		text []byte
-		v    **big.Float
+		arg int
+		v   **big.Float
 	}{{o.by, &by}, {o.low, &low}, {o.high, &high}} {
-		if f, ok := engine.ParseFloat(n.text); ok {
-			*n.v = f
-		} else if n.text != nil {
+		if n.arg == 0 {
+			continue
+		}
+		f, ok := engine.ParseFloat(c.Args[n.arg])
+		if !ok {
 			c.Fail(resp.ErrNotFloat)
 			return false
 		}
+		*n.v = f
 	}
 	if low.Cmp(high) > 0 {
 		c.Fail(resp.ErrIncrBounds)

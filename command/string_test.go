@@ -1,6 +1,7 @@
 package command
 
 import (
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -342,5 +343,37 @@ func TestStringRows(t *testing.T) {
 			args = append(args, "")
 		}
 		h.doArgs(args...)
+	}
+}
+
+// TestStringsSurviveAnything sends every string command arguments that fit
+// nowhere: each must give one reply and leave the engine sound.
+func TestStringsSurviveAnything(t *testing.T) {
+	h := newHarness(t)
+	if err := h.config.Set([]config.Pair{{Name: "proto-max-bulk-len", Value: "1mb"}}, config.Caller{}); err != nil {
+		t.Fatal(err)
+	}
+	r := rand.New(rand.NewPCG(5, 6))
+	words := []string{
+		"", "0", "1", "-1", "2", "3", "1.5", "-0.25", "1e4000", "inf", "-inf", "nan", "0x1p4", "abc", "k", "l", "k", "l",
+		"9223372036854775807", "-9223372036854775808", "1000000", "9555e8555c62dcfd",
+		"NX", "XX", "GET", "EX", "PX", "EXAT", "PXAT", "KEEPTTL", "PERSIST", "IFEQ", "IFNE", "IFDEQ", "IFDNE",
+		"BYINT", "BYFLOAT", "LBOUND", "UBOUND", "SATURATE", "ENX", "LEN", "IDX", "MINMATCHLEN", "WITHMATCHLEN",
+	}
+	rows := stringRows()
+	for i := range 30_000 {
+		h.configure(func(p *engine.Params) { p.Merging = i >= 15_000 })
+		row := &rows[r.IntN(len(rows))]
+		args := []string{row.Name}
+		n := max(row.Arity, -row.Arity)
+		if row.Arity < 0 {
+			n += r.IntN(6)
+		}
+		for len(args) < n {
+			args = append(args, words[r.IntN(len(words))])
+		}
+		if v := h.exec(args); len(v) != 1 {
+			t.Fatalf("%q: %d replies", args, len(v))
+		}
 	}
 }

@@ -100,8 +100,12 @@ func (c *Ctx) expiry(t ttl) (engine.Expiry, resp.Error) {
 	return engine.DeadlineAt(ms), err
 }
 
-// word is argument i in lower case, for comparison with option names.
+// word is argument i in lower case, for comparison with option names; it is
+// empty for what is longer than any of them.
 func (c *Ctx) word(i int) string {
 	var buf [16]byte
+	if len(c.Args[i]) > len(buf) {
+		return ""
+	}
 	return string(lower(buf[:0], c.Args[i]))
 }
