@@ -444,6 +444,32 @@ func TestEveryShortHistory(t *testing.T) {
 	t.Logf("%d histories", ran)
 }
 
+// TestNamedHistories runs histories that are too long to be enumerated and
+// once went, or might go, wrong.
+func TestNamedHistories(t *testing.T) {
+	const a, b, c = 0, 1, 2
+	for name, steps := range map[string][]step{
+		"FLUSH does not kill a deadline it has not seen": {
+			{a, 0, vSetEx}, {b, 1, vExpire}, {a, 0, vSetKeep}, {c, 1, vSetKeep}, {a, 0, vFlush}},
+		"removed while unseen increments are on their way": {
+			{a, 0, vSet}, {b, 1, vIncr}, {a, 2, vIncr}, {b, 0, vIncr}, {a, 0, vDel}, {c, 3, vIncr}},
+		"KEEPTTL on a counter": {
+			{a, 0, vIncr}, {a, 0, vExpire}, {b, 1, vIncr}, {a, 2, vSetKeep}, {c, 1, vDel}},
+		"deadline set on what is removed meanwhile": {
+			{a, 0, vIncr}, {b, 1, vDel}, {a, 0, vExpire}, {c, 3, vIncr}, {c, 0, vSetKeep}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			for turn := range 8 * 3 * 8 * 8 {
+				h := newHistory(t, turn%2 == 0)
+				for _, s := range steps {
+					h.take(s)
+				}
+				h.finish(turn)
+			}
+		})
+	}
+}
+
 func TestRandomLongerHistories(t *testing.T) {
 	n := 15_000
 	if testing.Short() {
