@@ -92,7 +92,8 @@ func (t *Table) Rows() []*Row { return t.rows }
 
 // Lookup finds the row of a request. A container resolves to its subcommand
 // where there is one by the second word. err is the reply to send otherwise:
-// unknown command, unknown subcommand, wrong arity.
+// unknown command, unknown subcommand, wrong arity; the row comes along only
+// with the last.
 func (t *Table) Lookup(args [][]byte) (*Row, resp.Error) {
 	var buf [64]byte
 	r := t.byName[string(lower(buf[:0], args[0]))]
@@ -107,7 +108,7 @@ func (t *Table) Lookup(args [][]byte) (*Row, resp.Error) {
 		r = s
 	}
 	if !r.takes(len(args)) || r.Run == nil {
-		return nil, resp.WrongArity(r.FullName())
+		return r, resp.WrongArity(r.FullName())
 	}
 	return r, ""
 }

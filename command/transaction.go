@@ -13,7 +13,7 @@ func transactionRows() []Row {
 			},
 		},
 		{
-			Name: "exec", Arity: 1, Flags: NoScript | Loading | Stale | SkipSlowlog | Control | Unqueued,
+			Name: "exec", Arity: 1, Flags: NoScript | Loading | Stale | SkipSlowlog | Control | Unqueued | EndsMulti,
 			ACL: CatTransaction, Run: func(c *Ctx) { c.Sess.Exec() },
 			Doc: Doc{
 				Summary: "Runs the queued commands as one, unless a watched key has changed.",

@@ -36,7 +36,7 @@ func (s *Session) execute(args [][]byte) bool {
 	s.mark = s.out.Len()
 	row, rejection := s.n.table.Lookup(args)
 	if rejection != "" {
-		s.reject(nil, rejection)
+		s.reject(row, rejection)
 		return s.replied()
 	}
 	s.ctx = command.Ctx{Args: args, Row: row, Out: &s.out, DB: int(s.pub.db.Load()), Sess: s, Host: s.n}
@@ -48,7 +48,6 @@ func (s *Session) execute(args [][]byte) bool {
 		s.n.clients.park(s)
 		return false
 	case rejection != "":
-		s.n.stats.of(row).rejected.Add(1)
 		s.reject(row, rejection)
 		return s.replied()
 	case s.multi.active && !row.Has(command.Unqueued):
@@ -60,15 +59,17 @@ func (s *Session) execute(args [][]byte) bool {
 }
 
 // reject replies with a refusal; inside MULTI it spoils the transaction, and a
-// refused EXEC ends it.
+// refused EXEC ends it. row is nil where the request names none.
 func (s *Session) reject(row *command.Row, err resp.Error) {
-	if s.multi.active {
-		if row != nil && row.Has(command.Unqueued) && row.Has(command.EndsMulti) {
-			s.discard()
-			err = resp.ExecAbort(err)
-		} else {
-			s.multi.spoiled = true
-		}
+	if row != nil {
+		s.n.stats.of(row).rejected.Add(1)
+	}
+	switch {
+	case row != nil && row.Has(command.EndsMulti):
+		s.discard()
+		err = resp.ExecAbort(err)
+	case s.multi.active:
+		s.multi.spoiled = true
 	}
 	s.out.Error(err)
 	s.n.stats.failed(err.Code())

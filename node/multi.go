@@ -89,8 +89,12 @@ func (s *Session) Watch(keys [][]byte) {
 	s.out.OK()
 }
 
-// Unwatch implements command.Session.
+// Unwatch implements command.Session. Queued in a transaction it has nothing to
+// do: EXEC ends all watches itself, and holds the locks that this would take.
 func (s *Session) Unwatch() {
+	if s.multi.active {
+		return
+	}
 	s.n.engine.Unwatch(&s.watch)
 	s.pub.watching.Store(0)
 }
