@@ -143,7 +143,7 @@ func checkAccounts(t *testing.T, e *Engine) {
 				if len(x.state.Subs) > 0 {
 					runs++
 				}
-				if op.IsProvisional(x.state.ValueStamp.At) || op.IsProvisional(x.state.Dead.At) || op.IsProvisional(x.state.DeadlineStamp.At) {
+				if op.IsProvisional(x.state.ValueStamp.At) || op.IsProvisional(x.state.Dead.At) || op.IsProvisional(x.state.Flushed.At) || op.IsProvisional(x.state.DeadlineStamp.At) {
 					t.Fatalf("provisional stamp left in %q", x.key)
 				}
 			})

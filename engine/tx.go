@@ -181,6 +181,7 @@ func resolve(s *op.KeyState, first clock.Reading) {
 	s.ValueStamp.At = op.Resolve(s.ValueStamp.At, first)
 	s.DeadlineStamp.At = op.Resolve(s.DeadlineStamp.At, first)
 	s.Dead.At = op.Resolve(s.Dead.At, first)
+	s.Flushed.At = op.Resolve(s.Flushed.At, first)
 	for i := range s.Subs {
 		c := &s.Subs[i]
 		c.Lineage.At = op.Resolve(c.Lineage.At, first)
