@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"geocache/config"
+	"geocache/engine"
 	"geocache/resp"
 )
 
@@ -122,7 +123,7 @@ func (f *fakeHost) ConfigSet(pairs []config.Pair, caller config.Caller) error {
 }
 func (f *fakeHost) ConfigRewrite() error { return f.err }
 func (f *fakeHost) ResetStats()          { f.note("resetstats") }
-func (f *fakeHost) Info(sections []string) string {
+func (f *fakeHost) Info(sections []string, _ func() map[int]engine.DBInfo) string {
 	return fmt.Sprintf("%q", sections)
 }
 func (f *fakeHost) Shutdown(m ShutdownMode) error {

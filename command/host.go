@@ -120,8 +120,9 @@ type Host interface {
 	ConfigRewrite() error
 	ResetStats()
 	// Info is the text of INFO for the sections wanted, in lower case; none
-	// are the default ones.
-	Info(sections []string) string
+	// are the default ones. counts counts the databases; it is the running
+	// tx's, so that INFO can stand among the writes of a MULTI.
+	Info(sections []string, counts func() map[int]engine.DBInfo) string
 	// Shutdown begins the end of the server, or with Abort gives it up. Where
 	// it returns nil no further command of any session runs.
 	Shutdown(ShutdownMode) error

@@ -21,7 +21,7 @@ func serverRows() []Row {
 			},
 		},
 		{
-			Name: "info", Arity: -1, Flags: Loading | Stale | Control, ACL: CatDangerous, Run: info,
+			Name: "info", Arity: -1, Flags: Loading | Stale | Walk, ACL: CatDangerous, Run: info,
 			Doc: Doc{
 				Summary: "Describes the server and what it did, in sections of fields.",
 				Since:   "1.0.0", Group: "server", Complexity: "O(1)",
@@ -71,7 +71,7 @@ func info(c *Ctx) {
 	for _, arg := range c.Args[1:] {
 		sections = append(sections, strings.ToLower(string(arg)))
 	}
-	c.Out.Verbatim("txt", c.Host.Info(sections))
+	c.Out.Verbatim("txt", c.Host.Info(sections, c.Tx.DBInfos))
 }
 
 // shutdown leaves no reply where the server ends.

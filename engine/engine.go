@@ -97,6 +97,7 @@ type Engine struct {
 	reclaimMs atomic.Int64
 	used      atomic.Int64 // bytes of entries and tables, by accounting
 	stats     stats
+	avgTTLMs  []atomic.Int64 // by stored database, see sampleTTL
 	// dbMap[i] is the stored database that number i shows; it changes under
 	// all shard locks and may be read under any.
 	dbMap []int
@@ -173,6 +174,7 @@ func New(o Options) *Engine {
 		sink:      o.Sink,
 		dbMap:     make([]int, o.Databases),
 		flushed:   map[int]bool{},
+		avgTTLMs:  make([]atomic.Int64, o.Databases),
 	}
 	for i := range n {
 		e.shards = append(e.shards, &shard{index: i, dbs: make([]*table, o.Databases), watches: map[watchKey][]*Watch{}})
@@ -263,35 +265,6 @@ func (e *Engine) Clear() {
 		}
 	}
 	clear(e.flushed)
-}
-
-// DBInfo counts one database.
-type DBInfo struct {
-	Keys, Expires int
-}
-
-// DBInfos counts the databases that hold keys, by number.
-func (e *Engine) DBInfos() map[int]DBInfo {
-	stored := make([]DBInfo, e.databases)
-	var dbMap []int
-	for _, s := range e.shards {
-		s.mu.Lock()
-		for i, t := range s.dbs {
-			if t != nil {
-				stored[i].Keys += t.live
-				stored[i].Expires += t.ttls
-			}
-		}
-		dbMap = append(dbMap[:0], e.dbMap...)
-		s.mu.Unlock()
-	}
-	m := map[int]DBInfo{}
-	for i, db := range dbMap {
-		if stored[db].Keys > 0 {
-			m[i] = stored[db]
-		}
-	}
-	return m
 }
 
 // DBMap is the map from database numbers to stored databases.

@@ -94,9 +94,13 @@ func (e *Engine) expireHere(nowMs int64) (met, reclaimed int) {
 		c.cursor = 0
 		return 0, 0
 	}
+	var ttl ttlSample
 	for range expireBuckets {
 		c.cursor = t.visit(c.cursor, func(x *entry) {
 			met++
+			if x.flags&countedTTL != 0 {
+				ttl.add(x, nowMs)
+			}
 			switch {
 			case x.flags&countedTTL == 0:
 			case e.announces(x, p):
@@ -111,6 +115,7 @@ func (e *Engine) expireHere(nowMs int64) (met, reclaimed int) {
 			break
 		}
 	}
+	e.sampleTTL(c.db, ttl)
 	if n := c.ops.Len(); n > 0 {
 		e.sink.Commit(n, c.ops.Body())
 		c.ops.Reset()

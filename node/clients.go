@@ -103,24 +103,6 @@ func (r *registry) named(ids []int64) []*Session {
 	return list
 }
 
-// blocked counts the parked sessions.
-func (r *registry) blocked() int {
-	r.Lock()
-	defer r.Unlock()
-	return len(r.parked)
-}
-
-// bufferBytes is the memory of all input and output buffers.
-func (r *registry) bufferBytes() int64 {
-	r.Lock()
-	defer r.Unlock()
-	n := int64(0)
-	for _, s := range r.sessions {
-		n += s.pub.inBytes.Load() + s.pub.outBytes.Load() + sessionBytes
-	}
-	return n
-}
-
 // sessionBytes is a session's fixed memory, by accounting.
 const sessionBytes = 2 << 10
 

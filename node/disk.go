@@ -26,10 +26,12 @@ type disk struct {
 		sync.Mutex
 		run     *persist.Checkpoint
 		vector  clock.Vector
-		lastMs  int64
+		lastMs  int64 // when the last began, or when there was nothing to do
 		bytes   int64 // of the log when the last one began
 		failing bool
 		count   int64
+		doneMs  int64 // when the last ended, and how long it took
+		tookMs  int64
 	}
 }
 
@@ -255,6 +257,7 @@ func (n *Node) SyncLog() {
 		return
 	}
 	n.keepBound(db)
+	n.stats.noteStore(db.Metrics())
 }
 
 // boundAheadMs is how far ahead the clock bound is kept on disk, so that it
@@ -306,6 +309,7 @@ func (n *Node) Checkpoint() (more bool) {
 	c := &n.disk.checkpoint
 	c.Lock()
 	defer c.Unlock()
+	defer n.noteCheckpoint()
 	if c.run == nil && !n.startCheckpoint(db) {
 		return false
 	}
@@ -323,9 +327,7 @@ func (n *Node) Checkpoint() (more bool) {
 		c.run = nil
 		return false
 	case done:
-		c.failing = false
-		c.count++
-		n.commit.raiseSynced(c.vector)
+		n.checkpointDone(c.vector)
 		c.run = nil
 		return false
 	}
@@ -339,10 +341,12 @@ func (n *Node) checkpointNow() error {
 	c := &n.disk.checkpoint
 	c.Lock()
 	defer c.Unlock()
+	defer n.noteCheckpoint()
 	if c.run != nil {
 		c.run.Abort()
 		c.run = nil
 	}
+	c.lastMs = n.wall.NowMs()
 	pos, vector := n.commit.position()
 	run, err := db.StartCheckpoint(rowSource{n}, pos, vector)
 	for done := false; err == nil && !done; {
@@ -354,9 +358,28 @@ func (n *Node) checkpointNow() error {
 		done, err = run.Step(checkpointRows)
 	}
 	if err == nil {
-		n.commit.raiseSynced(vector)
+		n.checkpointDone(vector)
 	}
 	return err
+}
+
+// checkpointDone books a finished checkpoint. The caller holds its lock.
+func (n *Node) checkpointDone(v clock.Vector) {
+	c := &n.disk.checkpoint
+	c.failing = false
+	c.count++
+	c.doneMs = n.wall.NowMs()
+	c.tookMs = c.doneMs - c.lastMs
+	n.commit.raiseSynced(v)
+}
+
+// noteCheckpoint shows INFO, which must not wait for a checkpoint's writes,
+// how it goes. The caller holds its lock.
+func (n *Node) noteCheckpoint() {
+	c := &n.disk.checkpoint
+	n.stats.checkpoint.Store(&checkpointState{
+		running: c.run != nil, failing: c.failing, count: c.count, startMs: c.lastMs, doneMs: c.doneMs, tookMs: c.tookMs,
+	})
 }
 
 // startCheckpoint begins a checkpoint if the log has grown enough since the

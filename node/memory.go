@@ -6,7 +6,7 @@ const baseBytes = 1 << 20
 // UsedBytes is used_memory: data with its overhead, client buffers, a fixed
 // base.
 func (n *Node) UsedBytes() int64 {
-	return baseBytes + n.engine.UsedBytes() + n.clients.bufferBytes()
+	return baseBytes + n.engine.UsedBytes() + n.clients.totals().bytes
 }
 
 // evictMicros bounds how long one command goes on evicting for everybody, at

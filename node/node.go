@@ -64,6 +64,7 @@ type Options struct {
 // ProcessInfo is what only the process itself knows.
 type ProcessInfo struct {
 	PID                    int
+	Version                string // of geocache
 	OS, Arch               string
 	Executable, ConfigFile string
 	TCPPort                int
@@ -179,7 +180,7 @@ func (n *Node) Tick() {
 	n.forgetRemovals()
 	n.sweepClients(now)
 	n.tickLinks()
-	n.stats.sample(now)
+	n.sample(now)
 }
 
 // forgetBatch bounds one Tick's tombstone work.
@@ -212,9 +213,14 @@ func (n *Node) expireCycle(nowMs int64) {
 	for met, reclaimed := 0, 0; ; {
 		m, r := n.engine.ExpireStep(nowMs)
 		met, reclaimed = met+m, reclaimed+r
-		if m == 0 || met >= expireSteps*effort && reclaimed*10 < met || n.opts.Micros()-start > budget {
-			return
+		spent := n.opts.Micros() - start
+		if spent > budget {
+			n.stats.expireCapped.Add(1)
+		} else if m > 0 && (met < expireSteps*effort || reclaimed*10 >= met) {
+			continue
 		}
+		n.stats.expireMicros.Add(spent)
+		return
 	}
 }
 

@@ -268,7 +268,9 @@ func (n *Node) tickLinks() {
 	r.stable.Store(&v)
 	r.retain.Store(c.RetainFrom())
 	n.engine.SetReclaimLimit(c.MinPeerReadingMs())
-	for _, p := range c.Peers() {
+	peers := c.Peers()
+	n.stats.peers.Store(&peers)
+	for _, p := range peers {
 		n.hear(p)
 	}
 	n.say()

@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 
 	"geocache/command"
+	"geocache/persist"
+	"geocache/replicate"
 )
 
 // stats are the counters behind INFO; ResetStats zeroes those that Redis does.
@@ -20,18 +22,50 @@ type stats struct {
 	wantRows   atomic.Bool   // eviction waits for a checkpoint
 	clockBound atomic.Uint64 // renew the stored bound from this reading on
 	peakBytes  atomic.Int64
-	opsPerSec  atomic.Int64
+
+	expireMicros, expireCapped               atomic.Int64 // of the expiry cycle: time spent, times cut short
+	opsPerSec, inBytesPerSec, outBytesPerSec atomic.Int64
+	// What INFO must not wait for is left here by those who hold its locks.
+	checkpoint atomic.Pointer[checkpointState]
+	store      atomic.Pointer[persist.Metrics]
+	peers      atomic.Pointer[[]replicate.PeerStatus]
 
 	rows map[*command.Row]*rowStats // fixed after init
 	errs struct {
 		sync.Mutex
 		byCode map[string]int64
 	}
-	sampling struct {
-		ms, commands int64
-		ring         [16]int64
-		next         int
+	sampling struct { // belongs to Tick
+		ms           int64
+		ops, in, out rate
 	}
+}
+
+// checkpointState is how the checkpoints of this run went.
+type checkpointState struct {
+	running, failing        bool
+	count                   int64
+	startMs, doneMs, tookMs int64 // of the last; startMs also when nothing was to do
+}
+
+// rate is a running total's growth per second, averaged over its last samples
+// as Redis averages.
+type rate struct {
+	last int64
+	ring [16]int64
+	next int
+}
+
+// sample takes the total after elapsedMs and returns the average. A total that
+// was reset in between counts as still.
+func (r *rate) sample(total, elapsedMs int64) (perSec int64) {
+	r.ring[r.next] = max(total-r.last, 0) * 1000 / elapsedMs
+	r.next = (r.next + 1) % len(r.ring)
+	r.last = total
+	for _, v := range r.ring {
+		perSec += v
+	}
+	return perSec / int64(len(r.ring))
 }
 
 // rowStats are one command's counters.
@@ -69,33 +103,51 @@ func (s *stats) errors() map[string]int64 {
 	return maps.Clone(s.errs.byCode)
 }
 
-// sampleMs is how often the command rate is sampled.
+// sampleMs is how often rates and the memory peak are sampled.
 const sampleMs = 100
 
-// sample keeps instantaneous_ops_per_sec; it belongs to Tick.
-func (s *stats) sample(nowMs int64) {
+// sample keeps the instantaneous_ fields and the memory peak; it belongs to
+// Tick.
+func (n *Node) sample(nowMs int64) {
+	s := &n.stats
 	p := &s.sampling
-	if elapsed := nowMs - p.ms; elapsed >= sampleMs || elapsed < 0 {
-		count := s.commands.Load()
-		if elapsed > 0 {
-			p.ring[p.next%len(p.ring)] = (count - p.commands) * 1000 / elapsed
-			p.next++
-			sum := int64(0)
-			for _, v := range p.ring {
-				sum += v
-			}
-			s.opsPerSec.Store(sum / int64(len(p.ring)))
+	elapsed := nowMs - p.ms
+	if elapsed >= 0 && elapsed < sampleMs {
+		return
+	}
+	first := p.ms == 0
+	p.ms = nowMs
+	if first || elapsed < 0 {
+		p.ops.last, p.in.last, p.out.last = s.commands.Load(), s.netIn.Load(), s.netOut.Load()
+		return
+	}
+	s.opsPerSec.Store(p.ops.sample(s.commands.Load(), elapsed))
+	s.inBytesPerSec.Store(p.in.sample(s.netIn.Load(), elapsed))
+	s.outBytesPerSec.Store(p.out.sample(s.netOut.Load(), elapsed))
+	s.notePeak(n.UsedBytes())
+}
+
+// notePeak raises the memory peak to used and returns it.
+func (s *stats) notePeak(used int64) (peak int64) {
+	for {
+		peak = s.peakBytes.Load()
+		if used <= peak {
+			return peak
 		}
-		p.ms, p.commands = nowMs, count
+		if s.peakBytes.CompareAndSwap(peak, used) {
+			return used
+		}
 	}
 }
+
+func (s *stats) noteStore(m persist.Metrics) { s.store.Store(&m) }
 
 // ResetStats implements command.Host.
 func (n *Node) ResetStats() {
 	s := &n.stats
 	for _, c := range []*atomic.Int64{
 		&s.commands, &s.connections, &s.rejected, &s.netIn, &s.netOut, &s.queryLimit, &s.outputLimit,
-		&s.authFailures, &s.errorReplies,
+		&s.authFailures, &s.errorReplies, &s.expireMicros, &s.expireCapped,
 	} {
 		c.Store(0)
 	}

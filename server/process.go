@@ -19,7 +19,7 @@ import (
 func (s *Server) process() node.ProcessInfo {
 	snap := s.conf.Load()
 	p := node.ProcessInfo{
-		PID: os.Getpid(), OS: runtime.GOOS, Arch: runtime.GOARCH,
+		PID: os.Getpid(), Version: s.opts.Version, OS: runtime.GOOS, Arch: runtime.GOARCH,
 		ConfigFile: s.opts.ConfigFile, TCPPort: snap.Port,
 		RSSBytes: residentBytes(), HeapBytes: heapBytes(), TotalMemoryBytes: machineBytes(),
 	}
