@@ -219,14 +219,14 @@ func (s *KeySpec) begin(args [][]byte) int {
 	}
 	if s.Index >= 0 {
 		for i := s.Index; i < len(args)-1; i++ {
-			if strings.EqualFold(string(args[i]), s.Keyword) {
+			if isWord(args[i], s.Keyword) {
 				return i + 1
 			}
 		}
 		return 0
 	}
 	for i := len(args) + s.Index; i > 0; i-- {
-		if strings.EqualFold(string(args[i]), s.Keyword) {
+		if isWord(args[i], s.Keyword) {
 			return i + 1
 		}
 	}
