@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	convergeWait = 40 * time.Second // from the last write or repair to equal digests
+	convergeWait = 30 * time.Second // from the last write or repair to equal digests
 	noticeWait   = 15 * time.Second // for a region to be seen as down, or up again
 )
 
