@@ -256,6 +256,7 @@ func ConfigRewriteFailed(cause string) Error { return Error("ERR Rewriting confi
 
 // Reasons of ConfigSetFailed that have their cause outside the configuration.
 const (
+	ReasonBind   = "Failed to bind to specified addresses."
 	ReasonListen = "Unable to listen on this port. Check server logs."
 	ReasonTLS    = "Unable to update TLS configuration. Check server logs."
 )

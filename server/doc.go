@@ -13,8 +13,9 @@
 //   - A connection's next output is taken from its session only after the last
 //     has left for the kernel, so what a slow reader has not read stays in the
 //     session, where client-output-buffer-limit counts it.
-//   - While clients are being served the log loops run; they end after the last
-//     session and before the node is closed.
+//   - The loops run as long as clients are being served. At shutdown reading
+//     ends first, then the loops, then what they had left is written, and only
+//     then the last replies leave and the node is closed.
 //
 // Locks, outermost first: conn.mu, outbox.mu. hub.mu, listeners.mu, links.mu
 // and link.mu are leaves, and only listeners.mu is held over system calls (bind

@@ -78,7 +78,12 @@ func writePidFile(path string) (remove func() error, err error) {
 	if err := os.WriteFile(path, fmt.Appendf(nil, "%d\n", os.Getpid()), 0o644); err != nil {
 		return nil, fmt.Errorf("pidfile: %w", err)
 	}
-	return func() error { return os.Remove(path) }, nil
+	return func() error {
+		if err := os.Remove(path); !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		return nil
+	}, nil
 }
 
 // replaceFile writes a file so that a crash leaves the old or the new text.

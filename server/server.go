@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"sync"
 
 	"syscall"
@@ -284,11 +285,15 @@ func (s *Server) hookListeners() {
 		}
 		return nil
 	})
-	s.conf.OnChangeOf([]string{"bind", "port", "tls-port"}, func(_, next *config.Snapshot) error {
-		if err := s.listen.listen(next); err != nil {
-			return refuse(resp.ReasonListen, err)
+	s.conf.OnChangeOf([]string{"bind", "port", "tls-port"}, func(old, next *config.Snapshot) error {
+		err := s.listen.listen(next)
+		switch {
+		case err == nil:
+			return nil
+		case !slices.Equal(old.Bind, next.Bind):
+			return refuse(resp.ReasonBind, err)
 		}
-		return nil
+		return refuse(resp.ReasonListen, err)
 	})
 }
 
@@ -298,11 +303,11 @@ func (s *Server) shutdown() error {
 	s.boss.tell("STOPPING=1\n")
 	s.listen.close()
 	s.hub.stopReading(stopPatience)
+	s.loops.end()
 	for s.node.WriteLog() {
 	}
 	s.node.SyncLog()
 	s.hub.closeAll(stopPatience)
-	s.loops.end()
 	s.links.close()
 	if err := s.node.Close(); err != nil {
 		return err
