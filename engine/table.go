@@ -87,6 +87,9 @@ const (
 	segmentBits = 9
 	segmentSize = 1 << segmentBits
 	minLevel    = 4
+	// maxJoins buckets go with one entry: one more than the four there are
+	// for it, so that shrinking keeps pace.
+	maxJoins = 5
 )
 
 func newTable() *table {
@@ -133,7 +136,7 @@ func (t *table) remove(e *entry) {
 		*p, e.next = e.next, nil
 		e.flags &^= inTable
 		t.entries--
-		if t.level > minLevel && uint64(t.entries) < t.buckets()/4 {
+		for n := 0; n < maxJoins && t.level > minLevel && uint64(t.entries) < t.buckets()/4; n++ {
 			t.joinOne()
 		}
 		return
