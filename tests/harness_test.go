@@ -2,6 +2,7 @@ package tests
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -39,10 +40,16 @@ func TestMain(m *testing.M) {
 		os.Exit(1)
 	}
 	buildDir = dir
+	redis.SetLogger(noLog{})
 	code := m.Run()
 	_ = os.RemoveAll(dir)
 	os.Exit(code)
 }
+
+// noLog drops what go-redis says about servers that were killed on purpose.
+type noLog struct{}
+
+func (noLog) Printf(context.Context, string, ...any) {}
 
 // binary builds geocache at its first use.
 var binary = sync.OnceValues(func() (string, error) {
