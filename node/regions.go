@@ -98,7 +98,11 @@ func (n *Node) openRegions() error {
 func (n *Node) selfMember(snap *config.Snapshot) geo.Member {
 	m := geo.Member{Name: regionName(snap), Endpoint: snap.RegionEndpoint}
 	if m.Endpoint == "" {
-		m.Endpoint = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(snap.Port)).String()
+		port := snap.Port
+		if port == 0 {
+			port = snap.TLSPort
+		}
+		m.Endpoint = netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, 0, 1}), uint16(port)).String()
 	}
 	if l := snap.RegionLocation; l.Known {
 		m.Point, m.Located = geo.Point{Lat: l.Lat, Lon: l.Lon}, true
@@ -294,7 +298,8 @@ func (n *Node) say() {
 	r := &n.repl
 	self := r.dir.Load().Self()
 	w := word{
-		Endpoint: self.Endpoint, Lat: self.Point.Lat, Lon: self.Point.Lon, Located: self.Located,
+		// Without region-endpoint siblings keep to what their own configuration says.
+		Endpoint: n.conf.Load().RegionEndpoint, Lat: self.Point.Lat, Lon: self.Point.Lon, Located: self.Located,
 		Drain:      r.mu.draining == command.On,
 		State:      n.ownState().String(),
 		Coordinate: geo.AppendCoordinate(nil, r.dir.Coordinate()),
