@@ -216,7 +216,7 @@ func (s *Session) Line() string {
 	if s.info.Kind == Unix {
 		laddr += ":0"
 	}
-	in, out := s.pub.inBytes.Load(), s.pub.outBytes.Load()
+	in, out, multi := s.pub.inBytes.Load(), s.pub.outBytes.Load(), s.pub.multiBytes.Load()
 	var sb strings.Builder
 	fmt.Fprintf(&sb, "id=%d addr=%s laddr=%s fd=%d name=%s age=%d idle=%d flags=%s db=%d sub=0 psub=0 ssub=0 multi=%d",
 		s.id, s.addr(), laddr, s.id+7, name, (now-s.createdMs)/1000, (now-s.pub.lastMs.Load())/1000, s.flagLetters(),
@@ -224,8 +224,8 @@ func (s *Session) Line() string {
 	if s.n.conf.Load().Compat != config.Compat70 {
 		fmt.Fprintf(&sb, " watch=%d", s.pub.watching.Load())
 	}
-	fmt.Fprintf(&sb, " qbuf=%d qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=%d oll=0 omem=0 tot-mem=%d events=r cmd=%s user=%s redir=-1 resp=%d",
-		in, out, in+out+sessionBytes, cmdName, user, s.pub.proto.Load())
+	fmt.Fprintf(&sb, " qbuf=%d qbuf-free=0 argv-mem=0 multi-mem=%d rbs=0 rbp=0 obl=%d oll=0 omem=0 tot-mem=%d events=r cmd=%s user=%s redir=-1 resp=%d",
+		in, multi, out, in+multi+out+sessionBytes, cmdName, user, s.pub.proto.Load())
 	if s.n.conf.Load().Compat != config.Compat70 {
 		fmt.Fprintf(&sb, " lib-name=%s lib-ver=%s", lib, ver)
 	}

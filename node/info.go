@@ -164,7 +164,7 @@ func (r *registry) totals() (t clientTotals) {
 	t.count = len(r.sessions)
 	for _, s := range r.sessions {
 		in, out := s.pub.inBytes.Load(), s.pub.outBytes.Load()
-		t.bytes += in + out + sessionBytes
+		t.bytes += in + out + s.pub.multiBytes.Load() + sessionBytes
 		t.maxIn, t.maxOut = max(t.maxIn, in), max(t.maxOut, out)
 		t.blocked += zeroOne(s.pub.blocked.Load())
 		t.watching += zeroOne(s.pub.watching.Load() > 0)

@@ -253,8 +253,8 @@ func infoRegions() []infoField {
 		{"region_state", "up, or draining after REGION DRAIN ON.", func(v *infoView) any { return v.self.State.String() }},
 		{"region_syncing", "1 while a full copy is taken in: atomicity and causal order are not promised meanwhile.", func(v *infoView) any { return v.n.Syncing() }},
 		{"origin", "Region id and incarnation that this region's changes are stamped with.", func(v *infoView) any { return v.n.engine.Origin().String() }},
-		{"deployment", "Id of the deployment in hex; 0 where there never was a sibling.", func(v *infoView) any {
-			return strconv.FormatUint(v.n.identity().Deployment, 16)
+		{"deployment", "Id of the deployment in hex; zeros where there never was a sibling.", func(v *infoView) any {
+			return fmt.Sprintf("%016x", v.n.identity().Deployment)
 		}},
 		{"vector", "Per origin, the stamp up to which everything is applied here.", func(v *infoView) any { return v.n.commit.Vector().String() }},
 		{"siblings", "Configured siblings.", func(v *infoView) any { return len(v.n.Siblings()) }},

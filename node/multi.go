@@ -35,6 +35,7 @@ func (s *Session) queue(row *command.Row, args [][]byte) {
 	if !m.spoiled {
 		m.queue = append(m.queue, queued{row, cloneArgs(args)})
 		m.flags |= row.Flags
+		s.pub.multiBytes.Store(m.bytes)
 	}
 	s.pub.queued.Store(int32(len(m.queue)))
 	s.out.SimpleString("QUEUED")
@@ -65,6 +66,7 @@ func (s *Session) Discard() {
 func (s *Session) discard() {
 	s.multi = multi{}
 	s.pub.queued.Store(-1)
+	s.pub.multiBytes.Store(0)
 	s.Unwatch()
 }
 

@@ -77,18 +77,19 @@ type Session struct {
 
 // public is what others may read of a session (CLIENT LIST).
 type public struct {
-	db        atomic.Int32
-	lastMs    atomic.Int64
-	lastRow   atomic.Pointer[command.Row]
-	queued    atomic.Int32 // commands in MULTI, -1 outside
-	watching  atomic.Int32
-	inBytes   atomic.Int64
-	outBytes  atomic.Int64
-	proto     atomic.Int32
-	blocked   atomic.Bool
-	noEvict   atomic.Bool
-	noTouch   atomic.Bool
-	awaitsLog atomic.Bool
+	db         atomic.Int32
+	lastMs     atomic.Int64
+	lastRow    atomic.Pointer[command.Row]
+	queued     atomic.Int32 // commands in MULTI, -1 outside
+	watching   atomic.Int32
+	inBytes    atomic.Int64
+	outBytes   atomic.Int64
+	multiBytes atomic.Int64 // of the commands queued
+	proto      atomic.Int32
+	blocked    atomic.Bool
+	noEvict    atomic.Bool
+	noTouch    atomic.Bool
+	awaitsLog  atomic.Bool
 
 	mu struct {
 		sync.Mutex
