@@ -182,6 +182,7 @@ func (s *Session) matches(f command.ClientFilter, nowMs int64) bool {
 	user := s.pub.mu.user
 	s.pub.mu.Unlock()
 	switch {
+	case s.killed.Load(): // gone, but for its socket
 	case len(f.IDs) > 0 && !slices.Contains(f.IDs, s.id):
 	case f.Addr != "" && f.Addr != s.addr():
 	case f.LAddr != "" && f.LAddr != s.info.Local:
