@@ -438,7 +438,11 @@ func TestEveryShortHistory(t *testing.T) {
 			walk(append(slices.Clip(steps), s), depth-1)
 		}
 	}
-	for depth := 1; depth <= 3; depth++ {
+	depths := 3
+	if effort > 1 {
+		depths = 2
+	}
+	for depth := 1; depth <= depths; depth++ {
 		walk(nil, depth)
 	}
 	t.Logf("%d histories", ran)
@@ -471,9 +475,9 @@ func TestNamedHistories(t *testing.T) {
 }
 
 func TestRandomLongerHistories(t *testing.T) {
-	n := 15_000
+	n := 15_000 / effort
 	if testing.Short() {
-		n = 1500
+		n = 1500 / effort
 	}
 	rnd := rand.New(rand.NewPCG(7, 7))
 	for range n {

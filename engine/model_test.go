@@ -230,7 +230,7 @@ func TestModel(t *testing.T) {
 		"alone": alone(), "silent": silent, "merging": merging(), "rows": rowsKept, "rows alone": rowsAlone,
 	} {
 		t.Run(name, func(t *testing.T) {
-			for seed := range uint64(20) {
+			for seed := range max(20/effort, uint64(2)) {
 				runModel(t, p, seed)
 			}
 		})

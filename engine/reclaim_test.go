@@ -13,9 +13,9 @@ import (
 // TestMassExpiry lets very many keys expire at once: every step does a bounded
 // amount of work, and all memory comes back.
 func TestMassExpiry(t *testing.T) {
-	n := 1_000_000
+	n := 1_000_000 / effort
 	if testing.Short() {
-		n = 100_000
+		n = 100_000 / effort
 	}
 	for _, p := range []Params{alone(), merging()} {
 		if p.Merging {
