@@ -42,7 +42,10 @@ const (
 	linkQueueBytes  = 64 << 20
 
 	linkCallTimeout = 10 * time.Second
-	probeTimeout    = time.Second
+	linkDialTimeout = 5 * time.Second
+	// probeTimeout leaves room for TCP, TLS and login over the longest way
+	// around the world.
+	probeTimeout = 2 * time.Second
 	// Probes measure round trips and find out whether a sibling is there. They
 	// begin close together and come apart while the answer stays the same.
 	firstProbe    = 100 * time.Millisecond
@@ -135,6 +138,7 @@ type link struct {
 	log                  *slog.Logger
 	client               *redis.Client
 	dials                atomic.Int64
+	delivered            atomic.Int64 // frames that the sibling answered
 	cancel               context.CancelFunc
 
 	queue  chan []byte
@@ -154,7 +158,7 @@ func (l *links) open(s node.Sibling, reloads uint64) *link {
 		ClientName: "sibling-" + snap.Region, DisableIdentity: true,
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 		Dialer:                   k.dialer(snap),
-		DialTimeout:              probeTimeout, DialerRetries: 1, MaxRetries: -1,
+		DialTimeout:              linkDialTimeout, DialerRetries: 1, MaxRetries: -1,
 		ReadTimeout: linkCallTimeout, WriteTimeout: linkCallTimeout, ContextTimeoutEnabled: true,
 		PoolSize: linkConns + 1, MaxActiveConns: linkConns + 1, // one for probes
 	})
@@ -196,14 +200,26 @@ func (k *link) work(ctx context.Context) {
 			if !k.up.Load() {
 				continue
 			}
-			call, cancel := context.WithTimeout(ctx, linkCallTimeout)
-			err := k.client.Do(call, "region", "frame", k.self, data).Err()
-			cancel()
-			if err != nil && ctx.Err() == nil {
-				k.log.Debug("a frame was not delivered", "error", err)
-				k.node.LinkSample(k.name, outcome(err), 0)
-			}
+			k.deliver(ctx, data)
 		}
+	}
+}
+
+func (k *link) deliver(ctx context.Context, data []byte) {
+	call, cancel := context.WithTimeout(ctx, linkCallTimeout)
+	defer cancel()
+	err := k.client.Do(call, "region", "frame", k.self, data).Err()
+	var refusal redis.Error
+	switch {
+	case ctx.Err() != nil: // the link is being closed
+	case err == nil:
+		k.delivered.Add(1)
+	case errors.As(err, &refusal): // the sibling is well; the protocol sends again
+		k.log.Debug("a frame was refused", "error", err)
+		k.delivered.Add(1)
+	default:
+		k.log.Debug("a frame was not delivered", "error", err)
+		k.node.LinkSample(k.name, outcome(err), 0)
 	}
 }
 
@@ -216,9 +232,13 @@ func (k *link) probe(ctx context.Context) {
 			return
 		case <-time.After(pause):
 		}
+		delivered := k.delivered.Load()
 		rtt, err := k.ping(ctx)
 		if ctx.Err() != nil {
 			return
+		}
+		if k.delivered.Load() != delivered {
+			err = nil // late behind frames, on a narrow line
 		}
 		k.node.LinkSample(k.name, outcome(err), rtt)
 		if (err == nil) != (failures == 0) || pause == 0 {
@@ -228,6 +248,7 @@ func (k *link) probe(ctx context.Context) {
 			failures, told = 0, false
 			pause = min(2*pause, probeUpEvery)
 			if !k.up.Swap(true) {
+				k.log.Info("sibling link up", "endpoint", k.endpoint)
 				k.node.LinkUp(k.name)
 			}
 			continue
@@ -237,6 +258,7 @@ func (k *link) probe(ctx context.Context) {
 		if failures >= failuresToDown && !told {
 			told = true
 			k.up.Store(false)
+			k.log.Warn("sibling link down", "endpoint", k.endpoint, "error", err)
 			k.node.LinkDown(k.name, err)
 		}
 	}
@@ -273,7 +295,7 @@ func (k *link) dialer(s *config.Snapshot) func(context.Context, string, string) 
 	plaintextOK := s.SiblingTLS || s.SiblingAuthPass != "" || s.SiblingAllowPlaintext
 	return func(ctx context.Context, network, addr string) (net.Conn, error) {
 		k.dials.Add(1)
-		ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+		ctx, cancel := context.WithTimeout(ctx, linkDialTimeout)
 		defer cancel()
 		sock, err := (&net.Dialer{KeepAlive: 15 * time.Second}).DialContext(ctx, network, addr)
 		if err != nil {
