@@ -226,6 +226,24 @@ func (e *Engine) State(k RowKey) (en ExportEntry, ok bool) {
 	return exportEntry(k.DB, x), true
 }
 
+// Evicted lists which of keys have their value on disk.
+func (e *Engine) Evicted(keys []Key) []RowKey {
+	var rows []RowKey
+	for _, k := range keys {
+		h := e.hash(k.Name)
+		s := e.shardOf(h)
+		s.mu.Lock()
+		db := e.dbMap[k.DB]
+		if t := s.dbs[db]; t != nil {
+			if x := t.find(h, k.Name); x != nil && x.flags&onDisk != 0 {
+				rows = append(rows, RowKey{db, x.key})
+			}
+		}
+		s.mu.Unlock()
+	}
+	return rows
+}
+
 // Digest is a hash over everything a client can read at nowMs: databases,
 // keys, values, deadlines and CAS tokens. Regions with equal vectors have
 // equal digests. It holds the world.

@@ -85,6 +85,9 @@ func (n *Node) openDisk() error {
 		return errors.Join(err, db.Close())
 	}
 	snap = n.conf.Load()
+	if rec, err = n.dropHalfCopy(db, rec); err != nil {
+		return errors.Join(err, db.Close())
+	}
 	n.engine.Configure(n.params(snap))
 	vector, err := n.recover(db, rec)
 	if err != nil {
@@ -124,6 +127,22 @@ func (n *Node) openStore(snap *config.Snapshot) (*persist.DB, persist.Recovery, 
 		return nil, rec, errors.Join(err, store.Close())
 	}
 	return db, rec, nil
+}
+
+// dropHalfCopy empties a region whose copy of a sibling's data never became
+// whole; it will get a new one.
+func (n *Node) dropHalfCopy(db *persist.DB, rec persist.Recovery) (persist.Recovery, error) {
+	members, err := db.Members()
+	if err != nil || members[metaCopying] == nil {
+		return rec, err
+	}
+	n.log.Warn("the copy of a sibling's data was not complete: beginning empty")
+	id := rec.Identity
+	id.Origin = n.newOrigin(id.Region, id.Origin.Incarnation())
+	if err := errors.Join(db.DeleteAll(id, clock.Vector{}), db.DeleteMember(metaCopying)); err != nil {
+		return rec, err
+	}
+	return persist.Recovery{Identity: id, Clean: true, LastReading: rec.LastReading}, nil
 }
 
 // loadBatch is how many rows are handed to the engine at a time.
@@ -397,7 +416,7 @@ func (n *Node) startCheckpoint(db *persist.DB) bool {
 	if !wanted && grown < n.conf.Load().CheckpointLogSize && now-c.lastMs < checkpointEveryMs {
 		return false
 	}
-	db.Log.SetRetain(n.retainFrom())
+	db.Log.SetRetain(n.retainWithin(db))
 	run, err := db.StartCheckpoint(rowSource{n}, pos, vector)
 	if err != nil {
 		if !c.failing {
@@ -408,6 +427,18 @@ func (n *Node) startCheckpoint(db *persist.DB) bool {
 	}
 	c.run, c.vector, c.lastMs, c.bytes = run, vector, now, n.commit.appended()
 	return true
+}
+
+// retainWithin is from where on the log is kept for siblings: all that they
+// have not acknowledged, unless that is over its budget.
+func (n *Node) retainWithin(db *persist.DB) uint64 {
+	budget := n.conf.Load().LogRetentionSize
+	if size := int64(db.Log.Stats().DiskBytes); size > budget && n.Configured() {
+		n.log.Warn("the log kept for siblings is over its budget and is cut: a sibling that lacks it has to rejoin empty",
+			"bytes", size, "log-retention-size", budget)
+		return math.MaxUint64
+	}
+	return n.retainFrom()
 }
 
 // rowSource gives the engine's changed keys to a checkpoint.

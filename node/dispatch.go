@@ -107,6 +107,10 @@ func (s *Session) runTx(tx *engine.Tx) {
 	s.ctx.Tx = nil
 }
 
+// maxFetches bounds how often one command may find its values evicted again
+// before it runs: memory is too small for them then.
+const maxFetches = 100
+
 // run executes fn in a tx; where a value lies on disk the session parks until
 // it is fetched.
 func (s *Session) run(sc engine.Scope, fn func(*engine.Tx)) bool {
@@ -118,10 +122,18 @@ func (s *Session) run(sc engine.Scope, fn func(*engine.Tx)) bool {
 	s.tx.NoTouch = s.noTouch
 	err := s.tx.Run(sc, s.n.wall.NowMs(), fn)
 	if err == nil {
+		s.fetches = 0
 		return true
 	}
 	s.out.Truncate(s.mark)
 	need := err.(*engine.NeedRow)
+	if s.fetches++; s.fetches > maxFetches {
+		s.fetches = 0
+		s.out.Error(resp.ErrOOM)
+		return true
+	}
+	// Whatever else the command names is fetched in the same go.
+	need.Rows = append(need.Rows, s.n.engine.Evicted(sc.Keys)...)
 	s.parked = parkFetching
 	s.pub.blocked.Store(true)
 	s.fetching.Store(true)

@@ -32,6 +32,7 @@ type repl struct {
 		linkErrs map[string]string // why the transport cannot reach a sibling
 		lags     map[string]int64  // by sibling, in milliseconds, or geo.Unknown
 		former   []uint64
+		copying  bool // metaCopying is set
 	}
 	dir     *geo.Directory
 	locator *geo.Locator
@@ -116,20 +117,9 @@ func (n *Node) startCore(snap *config.Snapshot) error {
 	r := &n.repl
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	cfg := replicate.Config{Rand: n.rand, MaxClockSkew: time.Duration(snap.MaxClockSkewMs) * time.Millisecond}
-	if ms, err := n.disk.db.Load().Members(); err == nil {
-		if b, ok := ms[metaRemoved]; ok {
-			if err := json.Unmarshal(b, &cfg.Removed); err != nil {
-				return fmt.Errorf("removed regions in the data directory: %w", err)
-			}
-		}
-		if b, ok := ms[metaFormer]; ok {
-			if err := json.Unmarshal(b, &r.mu.former); err != nil {
-				return fmt.Errorf("former deployments in the data directory: %w", err)
-			}
-		}
+	if err := n.newCore(snap); err != nil {
+		return err
 	}
-	r.mu.core = replicate.New(cfg, host{n})
 	for _, s := range snap.Siblings {
 		if err := n.addPeer(s, replicate.IntentNone); err != nil {
 			return err
@@ -139,11 +129,38 @@ func (n *Node) startCore(snap *config.Snapshot) error {
 	return nil
 }
 
+// newCore makes the protocol core with what the store remembers; repl.mu is
+// held.
+func (n *Node) newCore(snap *config.Snapshot) error {
+	r := &n.repl
+	cfg := replicate.Config{Rand: n.rand, MaxClockSkew: time.Duration(snap.MaxClockSkewMs) * time.Millisecond}
+	members, err := n.disk.db.Load().Members()
+	if err != nil {
+		return err
+	}
+	if b, ok := members[metaRemoved]; ok {
+		if err := json.Unmarshal(b, &cfg.Removed); err != nil {
+			return fmt.Errorf("removed regions in the data directory: %w", err)
+		}
+	}
+	if b, ok := members[metaFormer]; ok {
+		if err := json.Unmarshal(b, &r.mu.former); err != nil {
+			return fmt.Errorf("former deployments in the data directory: %w", err)
+		}
+	}
+	n.engine.SetReclaimLimit(0) // until siblings have said how late it is there
+	r.mu.core = replicate.New(cfg, host{n})
+	return nil
+}
+
 // Names under which the store keeps what is not a member. Region names have no
 // leading "@".
 const (
 	metaRemoved = "@removed"
 	metaFormer  = "@former"
+	// metaCopying is set while parts of a copy are here that the log does not
+	// vouch for: a start that finds it begins empty.
+	metaCopying = "@copying"
 )
 
 func (n *Node) addPeer(s config.Sibling, intent replicate.Intent) error {
@@ -207,7 +224,28 @@ func (n *Node) TakeFrames() []Frame {
 		out = append(out, Frame{o.Peer, o.Frame})
 	}
 	r.syncing.Store(r.mu.core.Syncing())
+	if r.mu.copying && !r.mu.core.CopyPending() {
+		if err := n.markCopying(false); err != nil {
+			n.log.Error("the mark of a copy cannot be removed", "error", err)
+		}
+	}
 	return out
+}
+
+// markCopying keeps the durable mark of a copy that is not complete; repl.mu is
+// held.
+func (n *Node) markCopying(on bool) error {
+	db := n.disk.db.Load()
+	var err error
+	if on {
+		err = db.SetMember(metaCopying, []byte{1})
+	} else {
+		err = db.DeleteMember(metaCopying)
+	}
+	if err == nil {
+		n.repl.mu.copying = on
+	}
+	return err
 }
 
 // LinkUp and LinkDown are the transport's word on whether frames can reach a
@@ -271,7 +309,9 @@ func (n *Node) tickLinks() {
 	v := c.Stable()
 	r.stable.Store(&v)
 	r.retain.Store(c.RetainFrom())
-	n.engine.SetReclaimLimit(c.MinPeerReadingMs())
+	if n.Configured() {
+		n.engine.SetReclaimLimit(c.MinPeerReadingMs())
+	}
 	peers := c.Peers()
 	n.stats.peers.Store(&peers)
 	for _, p := range peers {
@@ -597,9 +637,11 @@ func (n *Node) Add(spec command.RegionSpec) error {
 	r.mu.Lock()
 	var err error
 	if r.mu.core == nil {
-		r.mu.core = replicate.New(replicate.Config{Rand: n.rand, MaxClockSkew: time.Duration(snap.MaxClockSkewMs) * time.Millisecond}, host{n})
+		err = n.newCore(snap)
 	}
-	err = n.addPeer(s, intent)
+	if err == nil {
+		err = n.addPeer(s, intent)
+	}
 	r.mu.Unlock()
 	if err != nil {
 		return errors.Join(err, n.setSiblings(snap.Siblings))
@@ -696,7 +738,23 @@ func (n *Node) Remove(name string) error {
 	db := n.disk.db.Load()
 	err = errors.Join(err, merr, db.SetMember(metaRemoved, removed), db.SetMember(name, gone))
 	n.publishSiblings(left)
+	if len(left) == 0 {
+		n.leaveDeployment()
+	}
 	return err
+}
+
+// leaveDeployment is the opposite of joinDeployment, once the last sibling is
+// gone: nobody needs tombstones or subtotals any more.
+func (n *Node) leaveDeployment() {
+	snap := n.conf.Load()
+	n.engine.SetReclaimLimit(math.MaxInt64)
+	for everything := n.commit.Vector(); n.engine.ForgetRemovals(everything, forgetBatch) > 0; {
+	}
+	n.engine.WithWorld(func() { n.engine.Configure(n.params(snap)) })
+	db := n.disk.db.Load()
+	db.Log.SetRetain(math.MaxUint64)
+	db.Log.SetTailBytes(0)
 }
 
 // rememberedSiblings completes the configured siblings by what REGION ADD and

@@ -72,6 +72,11 @@ func (h host) ApplyState(entries []replicate.StateEntry) error {
 	if !h.n.fitMemory() {
 		return replicate.ErrFull
 	}
+	if !h.n.repl.mu.copying {
+		if err := h.n.markCopying(true); err != nil {
+			return err
+		}
+	}
 	es := make([]engine.StateEntry, len(entries))
 	for i, e := range entries {
 		es[i] = engine.StateEntry{DB: e.DB, Key: e.Key, State: e.State}

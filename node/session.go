@@ -68,6 +68,7 @@ type Session struct {
 	watch         engine.Watch
 	parked        parkReason
 	sleepUntilMs  int64 // DEBUG SLEEP: nothing leaves or runs before
+	fetches       int   // by the command that is waiting
 	fetching      atomic.Bool
 	fetchErr      error
 
