@@ -30,7 +30,8 @@ type session interface {
 }
 
 const (
-	// lingerTime is what a client that is being closed gets to read the rest.
+	// lingerTime is how long a client that is being closed may take nothing of
+	// the rest before it is given up.
 	lingerTime = 5 * time.Second
 	// handshakeTime bounds a TLS handshake.
 	handshakeTime = 10 * time.Second
@@ -42,7 +43,14 @@ type conn struct {
 	hub    *hub
 	out    *outbox
 	secure *tls.Conn // nil for plain connections
-	class  int       // size class of the next read
+
+	// The reading goroutine's. tryRead is readOnce, bound once to save the
+	// closure; readBuf, readN and readErr are its results.
+	class   int // size class of the next read
+	tryRead func(fd uintptr) bool
+	readBuf *[]byte
+	readN   int
+	readErr error
 
 	mu     sync.Mutex // serialises sess
 	sess   session
@@ -220,35 +228,37 @@ func (c *conn) feed(p []byte) error {
 
 // readPlain waits for input and borrows a buffer only when there is some.
 func (c *conn) readPlain() error {
-	var buf *[]byte
-	var n int
-	var errno error
-	class := c.class
-	err := c.out.raw.Read(func(fd uintptr) bool {
-		b := c.hub.buffers.get(class)
-		for {
-			if n, errno = syscall.Read(int(fd), *b); errno != syscall.EINTR {
-				break
-			}
-		}
-		if errno == nil && n > 0 {
-			buf = b
-			return true
-		}
-		c.hub.buffers.put(class, b)
-		return errno != syscall.EAGAIN
-	})
+	err := c.out.raw.Read(c.tryRead)
+	buf := c.readBuf
+	c.readBuf = nil
 	switch {
 	case err != nil:
 		return err
-	case errno != nil:
-		return errno
-	case n == 0:
+	case c.readErr != nil:
+		return c.readErr
+	case buf == nil:
 		return io.EOF
 	}
-	defer c.hub.buffers.put(class, buf)
-	c.class = nextClass(class, n)
-	return c.feed((*buf)[:n])
+	err = c.feed((*buf)[:c.readN])
+	c.hub.buffers.put(c.class, buf)
+	c.class = nextClass(c.class, c.readN)
+	return err
+}
+
+// readOnce makes one attempt to read; false asks to wait for input.
+func (c *conn) readOnce(fd uintptr) bool {
+	buf := c.hub.buffers.get(c.class)
+	for {
+		if c.readN, c.readErr = syscall.Read(int(fd), *buf); c.readErr != syscall.EINTR {
+			break
+		}
+	}
+	if c.readErr == nil && c.readN > 0 {
+		c.readBuf = buf
+		return true
+	}
+	c.hub.buffers.put(c.class, buf)
+	return c.readErr != syscall.EAGAIN
 }
 
 // secureBuf is one TLS record.

@@ -147,6 +147,26 @@ func TestSlowReader(t *testing.T) {
 	}
 }
 
+// A reader that is slow but alive gets everything, however long it takes.
+func TestSlowReaderAfterQuit(t *testing.T) {
+	r, addr := startTCP(t)
+	r.hub.linger = 300 * time.Millisecond
+	c := dial(t, "tcp", addr)
+	const size = 12 << 20
+	c.send(fmt.Sprintf("big %d\nquit\n", size))
+	got := 0
+	for start := time.Now(); ; time.Sleep(50 * time.Millisecond) {
+		n, err := io.CopyN(io.Discard, c.r, size/16)
+		got += int(n)
+		if err != nil {
+			if took := time.Since(start); got != size+len("bye\n") || took < 2*r.hub.linger {
+				t.Errorf("%d bytes after %v, %v", got, took, err)
+			}
+			return
+		}
+	}
+}
+
 func TestManyConnections(t *testing.T) {
 	r, addr := startTCP(t)
 	var wg sync.WaitGroup

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"strconv"
 	"strings"
@@ -187,10 +188,12 @@ func (r *rig) start() {
 	r.listen.serve()
 }
 
-// port returns a TCP port of this test's range that is free now.
+// freePort returns a TCP port that is free now.
 func freePort(t *testing.T) int {
 	t.Helper()
-	for port := 7181; port <= 7199; port++ {
+	// Below the ports that the system hands out, and different in every process.
+	for range 100 {
+		port := 20000 + rand.IntN(10000)
 		if ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
 			if err := ln.Close(); err != nil {
 				t.Fatal(err)

@@ -27,7 +27,7 @@ type hub struct {
 	log      *slog.Logger
 	connect  connectFunc
 	buffers  *buffers
-	linger   time.Duration // what a client being closed gets to read the rest
+	linger   time.Duration // lingerTime, but for tests
 	stopping atomic.Bool
 	readers  sync.WaitGroup
 
@@ -42,6 +42,7 @@ func newHub(log *slog.Logger, connect connectFunc) *hub {
 // accept takes over a new socket. secure is nil for plain connections.
 func (h *hub) accept(sock streamConn, kind transport, secure *tls.Config) {
 	c := &conn{hub: h}
+	c.tryRead = c.readOnce
 	out, err := newOutbox(sock, c.idle)
 	if err != nil {
 		h.log.Warn("a new connection could not be served", "error", err)

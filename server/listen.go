@@ -178,15 +178,15 @@ func absent(err error) bool {
 // setBacklog repeats listen(2), which only changes the queue's length. Go asks
 // for the system's maximum, so a failure costs nothing.
 func (l *listeners) setBacklog(ln net.Listener, backlog int) {
-	raw, err := ln.(syscall.Conn).SyscallConn()
-	if err == nil && backlog > 0 {
-		err = errors.Join(raw.Control(func(fd uintptr) {
-			if err := syscall.Listen(int(fd), backlog); err != nil {
-				l.log.Debug("tcp-backlog not applied", "error", err)
-			}
-		}))
+	if backlog == 0 {
+		return
 	}
-	if err != nil {
+	var listenErr error
+	raw, err := ln.(syscall.Conn).SyscallConn()
+	if err == nil {
+		err = raw.Control(func(fd uintptr) { listenErr = syscall.Listen(int(fd), backlog) })
+	}
+	if err = errors.Join(err, listenErr); err != nil {
 		l.log.Debug("tcp-backlog not applied", "error", err)
 	}
 }

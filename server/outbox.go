@@ -28,6 +28,7 @@ type outbox struct {
 	rest     []byte // accepted and not yet with the kernel
 	draining bool
 	failed   error
+	patience time.Duration // 0: writes may take for ever
 
 	// Arguments and results of try, which is made once to save the closure.
 	try    func(fd uintptr) bool
@@ -101,24 +102,32 @@ func (o *outbox) writeNow(p []byte) int {
 }
 
 func (o *outbox) drain() {
+	var chunk []byte
 	for {
 		o.mu.Lock()
-		chunk := o.rest
-		o.rest = nil
+		if len(chunk) == 0 {
+			chunk, o.rest = o.rest, nil
+		}
 		if len(chunk) == 0 || o.failed != nil {
 			o.draining = false
 			o.mu.Unlock()
 			o.onIdle()
 			return
 		}
+		o.renewDeadline()
 		o.mu.Unlock()
-		if _, err := o.streamConn.Write(chunk); err != nil {
+		n, err := o.streamConn.Write(chunk[:min(len(chunk), drainPiece)])
+		chunk = chunk[n:]
+		if err != nil {
 			o.mu.Lock()
 			o.failed = err
 			o.mu.Unlock()
 		}
 	}
 }
+
+// drainPiece is how much a lingering reader must take within its patience.
+const drainPiece = 256 << 10
 
 // busy reports whether earlier bytes are still on their way to the kernel.
 func (o *outbox) busy() bool {
@@ -127,8 +136,18 @@ func (o *outbox) busy() bool {
 	return o.draining
 }
 
-// linger bounds how long a rest may still take to leave.
-func (o *outbox) linger(d time.Duration) {
-	// A deadline cannot be refused by an open socket, and a closed one needs none.
-	_ = o.SetWriteDeadline(time.Now().Add(d))
+// linger gives up on a reader that takes nothing for so long.
+func (o *outbox) linger(patience time.Duration) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.patience = patience
+	o.renewDeadline()
+}
+
+// renewDeadline needs mu. A deadline cannot be refused by an open socket, and a
+// closed one needs none.
+func (o *outbox) renewDeadline() {
+	if o.patience > 0 {
+		_ = o.SetWriteDeadline(time.Now().Add(o.patience))
+	}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -46,7 +47,9 @@ type running struct {
 
 func freePort(t *testing.T) int {
 	t.Helper()
-	for port := 7181; port <= 7199; port++ {
+	// Below the ports that the system hands out, and different in every process.
+	for range 100 {
+		port := 20000 + rand.IntN(10000)
 		if ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
 			if err := ln.Close(); err != nil {
 				t.Fatal(err)
