@@ -2,11 +2,8 @@ package engine
 
 import (
 	"encoding/binary"
-	"slices"
 
 	"github.com/zeebo/xxh3"
-
-	"geocache/op"
 )
 
 // This file holds everything that walks: SCAN, KEYS, RANDOMKEY, DBSIZE,
@@ -211,37 +208,22 @@ func exportEntry(db int, x *entry) ExportEntry {
 // State is the whole state of one key of a stored database; ok is false where
 // nothing is known of it.
 func (e *Engine) State(k RowKey) (en ExportEntry, ok bool) {
-	h := e.hash([]byte(k.Key))
+	e.withEntry(k.DB, []byte(k.Key), func(_ *table, x *entry) { en, ok = exportEntry(k.DB, x), true })
+	return en, ok
+}
+
+// withEntry runs fn with the entry of a stored key, if there is one, under its
+// shard's lock.
+func (e *Engine) withEntry(db int, key []byte, fn func(*table, *entry)) {
+	h := e.hash(key)
 	s := e.shardOf(h)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	t := s.dbs[k.DB]
-	if t == nil {
-		return ExportEntry{}, false
-	}
-	x := t.find(h, []byte(k.Key))
-	if x == nil {
-		return ExportEntry{}, false
-	}
-	return exportEntry(k.DB, x), true
-}
-
-// Evicted lists which of keys have their value on disk.
-func (e *Engine) Evicted(keys []Key) []RowKey {
-	var rows []RowKey
-	for _, k := range keys {
-		h := e.hash(k.Name)
-		s := e.shardOf(h)
-		s.mu.Lock()
-		db := e.dbMap[k.DB]
-		if t := s.dbs[db]; t != nil {
-			if x := t.find(h, k.Name); x != nil && x.flags&onDisk != 0 {
-				rows = append(rows, RowKey{db, x.key})
-			}
+	if t := s.dbs[db]; t != nil {
+		if x := t.find(h, key); x != nil {
+			fn(t, x)
 		}
-		s.mu.Unlock()
 	}
-	return rows
 }
 
 // Digest is a hash over everything a client can read at nowMs: databases,
@@ -294,115 +276,4 @@ func valueDigest(dst []byte, x *entry) []byte {
 		}
 	}
 	return dst
-}
-
-// TakeDirty hands over the keys changed since the last call, in key order, and
-// the stored databases flushed since, all of one moment.
-func (e *Engine) TakeDirty() (keys []RowKey, flushedDBs []int) {
-	e.WithWorld(func() {
-		for _, s := range e.shards {
-			keys = append(keys, s.dirty...)
-			s.dirty = nil
-		}
-		for db := range e.flushed {
-			flushedDBs = append(flushedDBs, db)
-		}
-		clear(e.flushed)
-	})
-	slices.Sort(flushedDBs)
-	slices.SortFunc(keys, compareRowKeys)
-	return slices.Compact(keys), flushedDBs
-}
-
-func compareRowKeys(a, b RowKey) int {
-	if a.DB != b.DB {
-		return a.DB - b.DB
-	}
-	switch {
-	case a.Key < b.Key:
-		return -1
-	case a.Key > b.Key:
-		return 1
-	}
-	return 0
-}
-
-// MarkDirty queues every key: rows are wanted for all that is in memory. The
-// caller holds the world.
-func (e *Engine) MarkDirty() {
-	for _, s := range e.shards {
-		for db, t := range s.dbs {
-			if t == nil {
-				continue
-			}
-			t.each(func(x *entry) {
-				if x.flags&dirty == 0 {
-					x.flags |= dirty
-					s.dirty = append(s.dirty, RowKey{db, x.key})
-				}
-			})
-		}
-	}
-}
-
-// Row is the row of a key as it is now, for the checkpoint: from here on a
-// change queues the key again. ok is false where the row is to be deleted.
-func (e *Engine) Row(k RowKey) (en ExportEntry, ok bool) {
-	h := e.hash([]byte(k.Key))
-	s := e.shardOf(h)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	t := s.dbs[k.DB]
-	if t == nil {
-		return ExportEntry{}, false
-	}
-	x := t.find(h, []byte(k.Key))
-	if x == nil {
-		return ExportEntry{}, false
-	}
-	x.flags &^= dirty
-	return exportEntry(k.DB, x), true
-}
-
-// RowWritten says that Pebble holds the row en: as long as the value stays the
-// same it may be evicted to it.
-func (e *Engine) RowWritten(en StateEntry) {
-	st, err := op.DecodeKeyState(en.State)
-	if err != nil {
-		return
-	}
-	h := e.hash(en.Key)
-	s := e.shardOf(h)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if t := s.dbs[en.DB]; t != nil {
-		if x := t.find(h, en.Key); x != nil && x.state.ValueStamp == st.ValueStamp && baseAlive(&x.state) {
-			x.flags |= hasRow
-		}
-	}
-}
-
-// RestoreRow gives an evicted value back from its row; a row that no longer
-// fits the key is ignored.
-func (e *Engine) RestoreRow(k RowKey, row []byte) error {
-	st, err := op.DecodeKeyState(row)
-	if err != nil {
-		return err
-	}
-	h := e.hash([]byte(k.Key))
-	s := e.shardOf(h)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	t := s.dbs[k.DB]
-	if t == nil {
-		return nil
-	}
-	x := t.find(h, []byte(k.Key))
-	if x == nil || x.flags&onDisk == 0 || x.state.ValueStamp != st.ValueStamp {
-		return nil
-	}
-	x.state.Value = append(make([]byte, 0, len(st.Value)), st.Value...)
-	x.flags &^= onDisk
-	e.used.Add(t.account(x))
-	return nil
 }

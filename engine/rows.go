@@ -1,0 +1,114 @@
+package engine
+
+import (
+	"slices"
+
+	"geocache/op"
+)
+
+// This file is the engine's side of rows on disk: what a checkpoint asks, and
+// values evicted to their rows.
+
+// TakeDirty hands over the keys changed since the last call, in key order, and
+// the stored databases flushed since, all of one moment.
+func (e *Engine) TakeDirty() (keys []RowKey, flushedDBs []int) {
+	e.WithWorld(func() {
+		for _, s := range e.shards {
+			keys = append(keys, s.dirty...)
+			s.dirty = nil
+		}
+		for db := range e.flushed {
+			flushedDBs = append(flushedDBs, db)
+		}
+		clear(e.flushed)
+	})
+	slices.Sort(flushedDBs)
+	slices.SortFunc(keys, compareRowKeys)
+	return slices.Compact(keys), flushedDBs
+}
+
+func compareRowKeys(a, b RowKey) int {
+	if a.DB != b.DB {
+		return a.DB - b.DB
+	}
+	switch {
+	case a.Key < b.Key:
+		return -1
+	case a.Key > b.Key:
+		return 1
+	}
+	return 0
+}
+
+// MarkDirty queues every key: rows are wanted for all that is in memory. The
+// caller holds the world.
+func (e *Engine) MarkDirty() {
+	for _, s := range e.shards {
+		for db, t := range s.dbs {
+			if t == nil {
+				continue
+			}
+			t.each(func(x *entry) {
+				if x.flags&dirty == 0 {
+					x.flags |= dirty
+					s.dirty = append(s.dirty, RowKey{db, x.key})
+				}
+			})
+		}
+	}
+}
+
+// Row is the row of a key as it is now, for the checkpoint: from here on a
+// change queues the key again. ok is false where the row is to be deleted.
+func (e *Engine) Row(k RowKey) (en ExportEntry, ok bool) {
+	e.withEntry(k.DB, []byte(k.Key), func(_ *table, x *entry) {
+		x.flags &^= dirty
+		en, ok = exportEntry(k.DB, x), true
+	})
+	return en, ok
+}
+
+// RowWritten says that Pebble holds the row en: as long as the value stays the
+// same it may be evicted to it.
+func (e *Engine) RowWritten(en StateEntry) {
+	st, err := op.DecodeKeyState(en.State)
+	if err != nil {
+		return
+	}
+	e.withEntry(en.DB, en.Key, func(_ *table, x *entry) {
+		if x.state.ValueStamp == st.ValueStamp && baseAlive(&x.state) {
+			x.flags |= hasRow
+		}
+	})
+}
+
+// RestoreRow gives an evicted value back from its row; a row that no longer
+// fits the key is ignored.
+func (e *Engine) RestoreRow(k RowKey, row []byte) error {
+	st, err := op.DecodeKeyState(row)
+	if err != nil {
+		return err
+	}
+	e.withEntry(k.DB, []byte(k.Key), func(t *table, x *entry) {
+		if x.flags&onDisk == 0 || x.state.ValueStamp != st.ValueStamp {
+			return
+		}
+		x.state.Value = append(make([]byte, 0, len(st.Value)), st.Value...)
+		x.flags &^= onDisk
+		e.used.Add(t.account(x))
+	})
+	return nil
+}
+
+// Evicted lists which of keys have their value on disk.
+func (e *Engine) Evicted(keys []Key) (rows []RowKey) {
+	dbMap := e.DBMap()
+	for _, k := range keys {
+		e.withEntry(dbMap[k.DB], k.Name, func(_ *table, x *entry) {
+			if x.flags&onDisk != 0 {
+				rows = append(rows, RowKey{dbMap[k.DB], x.key})
+			}
+		})
+	}
+	return rows
+}
