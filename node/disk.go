@@ -279,20 +279,20 @@ func (n *Node) SyncLog() {
 	n.stats.noteStore(db.Metrics())
 }
 
-// boundAheadMs is how far ahead the clock bound is kept on disk, so that it
-// need not be written for every reading.
-const boundAheadMs = 10_000
+// boundEveryMs is how old the clock bound on disk may grow.
+const boundEveryMs = 5_000
 
-// keepBound stores a reading that no stamp has passed yet, so that a start
-// with a wall clock set back goes on above it.
+// keepBound stores how far the clock has come, so that a start with a wall
+// clock set back goes on from there. What a crash takes after that was stamped
+// by an incarnation that ends with it, so the bound need not be ahead; if it
+// were, siblings would hold back the writes after a restart for as long.
 func (n *Node) keepBound(db *persist.DB) {
 	last := n.commit.hlc.Last()
 	if last < clock.Reading(n.stats.clockBound.Load()) {
 		return
 	}
-	bound := clock.ReadingAt(max(last.Ms(), n.wall.NowMs()) + boundAheadMs)
-	if err := db.SetBound(bound); err == nil {
-		n.stats.clockBound.Store(uint64(bound) - uint64(clock.ReadingAt(boundAheadMs/2)))
+	if err := db.SetBound(last); err == nil {
+		n.stats.clockBound.Store(uint64(last + clock.ReadingAt(boundEveryMs)))
 	}
 }
 

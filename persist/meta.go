@@ -229,8 +229,8 @@ func (db *DB) SetIdentity(id Identity) error {
 	return db.setDurably(metaIdentity, encodeIdentity(id))
 }
 
-// SetBound stores, durably, a reading that the region's clock will not pass
-// before a higher bound is stored; a start goes on above it.
+// SetBound stores, durably, a reading that the region's clock has come to; a
+// start goes on above it.
 func (db *DB) SetBound(r clock.Reading) error {
 	return db.setDurably(metaBound, encodeUint(uint64(r)))
 }
