@@ -53,6 +53,7 @@ func (e *Engine) Apply(b op.Batch, from Delivery, nowMs int64) error {
 		e.applyOp(&o, from, p, nowMs)
 	}
 	if from == FromSibling {
+		e.changes.Add(int64(b.Count))
 		e.sink.Applied(b)
 	}
 	return nil

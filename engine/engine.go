@@ -95,7 +95,9 @@ type Engine struct {
 	origin    atomic.Uint64
 	// reclaimMs: expired entries with a deadline below it may be reclaimed.
 	reclaimMs atomic.Int64
+	held      atomic.Bool  // see HoldReclaim
 	used      atomic.Int64 // bytes of entries and tables, by accounting
+	changes   atomic.Int64 // see Changes
 	stats     stats
 	avgTTLMs  []atomic.Int64 // by stored database, see sampleTTL
 	// dbMap[i] is the stored database that number i shows; it changes under
@@ -211,6 +213,13 @@ func (e *Engine) Origin() clock.Origin { return clock.Origin(e.origin.Load()) }
 // SetReclaimLimit lets expired entries with a deadline below ms be reclaimed;
 // with siblings, ms is what all their clocks have passed.
 func (e *Engine) SetReclaimLimit(ms int64) { e.reclaimMs.Store(ms) }
+
+// HoldReclaim leaves expired entries where they are, read as missing, until
+// FreeReclaim.
+func (e *Engine) HoldReclaim() { e.held.Store(true) }
+
+// FreeReclaim ends HoldReclaim.
+func (e *Engine) FreeReclaim() { e.held.Store(false) }
 
 // UsedBytes is the memory of entries, tables and merge state, by accounting.
 func (e *Engine) UsedBytes() int64 { return e.used.Load() }

@@ -159,6 +159,7 @@ func (t *Tx) commit() {
 		return
 	}
 	t.capDeadlines()
+	t.countChanges()
 	if n := t.ops.Len(); n > 0 {
 		t.first = t.e.sink.Commit(n, t.ops.Body())
 		for i := range t.undo {
