@@ -7,12 +7,14 @@ package command
 // Only the last * is ever tried at a later place: what stands before it has
 // matched as early as possible, and starting later cannot help the rest. So
 // the time is bounded by the product of the lengths, whatever the pattern.
+// Redis bounds it otherwise: no string matches beyond maxGlobStars.
 func globMatch(pattern []byte, s string) bool {
 	if len(s) == 0 {
 		return len(pattern) == 0
 	}
 	p, i := 0, 0
 	star, resume := -1, 0 // the pattern behind the last *, and where to try it next
+	stars := 0
 	for i < len(s) {
 		if p < len(pattern) && pattern[p] == '*' {
 			for p < len(pattern) && pattern[p] == '*' {
@@ -20,6 +22,9 @@ func globMatch(pattern []byte, s string) bool {
 			}
 			if p == len(pattern) {
 				return true
+			}
+			if stars++; stars > maxGlobStars {
+				return false
 			}
 			star, resume = p, i
 			continue
@@ -42,6 +47,9 @@ func globMatch(pattern []byte, s string) bool {
 	}
 	return p == len(pattern)
 }
+
+// maxGlobStars is how many runs of * a match may get past.
+const maxGlobStars = 1000
 
 // globOne matches c with the element at the front of a pattern that is not
 // empty and does not start with *. n is how long the element is.

@@ -90,6 +90,14 @@ func slowGlob(pattern []byte, s string) bool {
 	return ok && slowGlob(pattern[n:], s[1:])
 }
 
+func TestGlobStars(t *testing.T) {
+	for stars, want := range map[int]bool{1000: true, 1001: false} {
+		if got := globMatch([]byte(strings.Repeat("*?", stars)), strings.Repeat("a", stars)); got != want {
+			t.Errorf("%d stars match: %v", stars, got)
+		}
+	}
+}
+
 func FuzzGlobMatch(f *testing.F) {
 	for _, p := range []string{"a*b", "[a-", "[^\\]]*?", "*\\", "**[", "[]-a]", "\\"} {
 		f.Add([]byte(p), "a]b")

@@ -381,13 +381,33 @@ func objectIdleTime(c *Ctx) {
 	}
 }
 
-// objectRefCount: values are never shared between keys.
+// objectRefCount: values are never shared between keys, but for the small
+// integers this is what Redis says of its shared ones.
 func objectRefCount(c *Ctx) {
 	if !c.Tx.Exists(c.Key(2)) {
 		c.Out.Null()
 		return
 	}
-	c.Out.Int(1)
+	refs := int64(1)
+	if name, _ := c.Tx.Encoding(c.Key(2)); name == "int" && sharesIntegers(c) {
+		if v, _, _ := c.Tx.Peek(c.Key(2)); len(v) <= sharedDigits && v[0] != '-' {
+			refs = math.MaxInt32
+		}
+	}
+	c.Out.Int(refs)
+}
+
+// sharedDigits: Redis shares the integers 0 to 9999.
+const sharedDigits = 4
+
+// sharesIntegers reports whether Redis would: not where values need recency of
+// their own for eviction.
+func sharesIntegers(c *Ctx) bool {
+	if c.Host.Config().Load().MaxMemory == 0 {
+		return true
+	}
+	k := c.Host.Engine().Params().Policy.Kind()
+	return k != lru.KindLRU && k != lru.KindLFU
 }
 
 func objectInfo(c *Ctx) (engine.Info, bool) {

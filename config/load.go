@@ -193,7 +193,14 @@ func (l *loader) line(at LoadError, depth int) error {
 		if l.given[p] != nil {
 			m = extend
 		}
-		return l.give(p, args[1:], m, at, depth)
+		values := args[1:]
+		if p.value.multi() && len(values) == 1 && values[0] != "" {
+			// Several words may come as one, as Redis allows.
+			if values, ok = splitArgs(values[0]); !ok {
+				return at.because(reasonQuotes)
+			}
+		}
+		return l.give(p, values, m, at, depth)
 	}
 	switch {
 	case name == "include" && len(args) == 2:

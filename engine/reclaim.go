@@ -28,7 +28,7 @@ func (e *Engine) reclaim(s *shard, t *table, db int, x *entry, nowMs int64) bool
 }
 
 func (e *Engine) reclaimable(x *entry, nowMs int64) bool {
-	return expiredAt(&x.state, nowMs) && deadlineOf(&x.state) < e.reclaimMs.Load()
+	return expiredAt(&x.state, nowMs) && deadlineOf(&x.state) < e.reclaimMs.Load() && !e.held.Load()
 }
 
 // announces reports whether the end of an expired entry has to be an op. A

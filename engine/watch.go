@@ -100,16 +100,34 @@ func (e *Engine) touchWatched(db int, key string) {
 
 // touchFlushed makes watchers of existing keys of a database dirty.
 func (e *Engine) touchFlushed(t *Tx, db, stored int) {
-	e.touchIf(func(s *shard, wk watchKey) bool { return wk.db == db && t.holds(s, stored, wk.key) })
+	e.touchIf(func(s *shard, wk watchKey) bool { return wk.db == db && t.counted(s, stored, wk.key) != nil })
 }
 
 // touchSwapped makes watchers of keys that exist on either side of a SWAPDB
-// dirty, as Redis does.
+// dirty, as Redis does. An expired key that comes in their place counts as
+// missing, so its end must not touch them.
 func (e *Engine) touchSwapped(t *Tx, a, b int) {
 	da, db := t.stored(a), t.stored(b)
+	var stale []*entry
 	e.touchIf(func(s *shard, wk watchKey) bool {
-		return (wk.db == a || wk.db == b) && (t.holds(s, da, wk.key) || t.holds(s, db, wk.key))
+		here, there := da, db
+		switch wk.db {
+		case a:
+		case b:
+			here, there = db, da
+		default:
+			return false
+		}
+		x, y := t.counted(s, here, wk.key), t.counted(s, there, wk.key)
+		if y != nil && t.expired(&y.state) {
+			stale = append(stale, y)
+			y = nil
+		}
+		return y != nil || x != nil && (x.flags&expiryTold == 0 || !t.expired(&x.state))
 	})
+	for _, y := range stale {
+		y.flags |= expiryTold
+	}
 }
 
 func (e *Engine) touchIf(hit func(*shard, watchKey) bool) {
@@ -124,11 +142,15 @@ func (e *Engine) touchIf(hit func(*shard, watchKey) bool) {
 	}
 }
 
-func (t *Tx) holds(s *shard, stored int, key string) bool {
+// counted is the entry of a key that DBSIZE counts, expired or not, or nil.
+func (t *Tx) counted(s *shard, stored int, key string) *entry {
 	tb := s.dbs[stored]
 	if tb == nil {
-		return false
+		return nil
 	}
 	x := tb.find(t.e.hash([]byte(key)), []byte(key))
-	return x != nil && x.flags&countedLive != 0
+	if x == nil || x.flags&countedLive == 0 {
+		return nil
+	}
+	return x
 }

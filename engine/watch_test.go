@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"strings"
 	"testing"
 
 	"geocache/clock"
@@ -27,6 +28,23 @@ func TestWatch(t *testing.T) {
 		{"flushed but missing", nil, false, func(r *region) { r.world(func(t *Tx) { t.FlushDB(0) }) }, false},
 		{"swapped away", put, false, func(r *region) { r.world(func(t *Tx) { t.SwapDB(0, 1) }) }, true},
 		{"swapped but missing", nil, false, func(r *region) { r.world(func(t *Tx) { t.SwapDB(0, 1) }) }, false},
+		{"an expired key swapped in", nil, false, func(r *region) {
+			other := Key{DB: 1, Name: []byte("k")}
+			r.world(func(t *Tx) { t.SetString(other, []byte("v"), DeadlineAt(soon)) })
+			r.wall.Set(soon)
+			r.world(func(t *Tx) { t.SwapDB(0, 1) })
+		}, false},
+		{"expired since, swapped for another", short, false, func(r *region) {
+			other := Key{DB: 1, Name: []byte("k")}
+			r.world(func(t *Tx) { t.SetString(other, []byte("v"), DeadlineAt(soon)) })
+			r.wall.Set(soon)
+			r.world(func(t *Tx) { t.SwapDB(0, 1) })
+		}, true},
+		{"expired before, swapped for another", short, true, func(r *region) {
+			other := Key{DB: 1, Name: []byte("k")}
+			r.world(func(t *Tx) { t.SetString(other, []byte("v"), DeadlineAt(soon)) })
+			r.world(func(t *Tx) { t.SwapDB(0, 1) })
+		}, false},
 		{"expired since", short, false, func(r *region) { r.wall.Set(soon) }, true},
 		{"expired and reclaimed", short, false, func(r *region) { r.wall.Set(soon); expireAll(r) }, true},
 		{"expired before", short, true, func(r *region) {}, false},
@@ -37,7 +55,7 @@ func TestWatch(t *testing.T) {
 		{"expired before, made since", short, true, func(r *region) { r.do(put, "k") }, true},
 	} {
 		for _, p := range []Params{alone(), merging()} {
-			if p.Merging && (c.name == "swapped away" || c.name == "swapped but missing") {
+			if p.Merging && strings.Contains(c.name, "swapped") {
 				continue
 			}
 			r := newRegion("a", clock.NewManual(startMs), 4, 2, p)
