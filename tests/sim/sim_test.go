@@ -1,0 +1,116 @@
+package sim
+
+import (
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"testing"
+)
+
+// runSeed runs one seed and returns its world.
+func runSeed(seed uint64, p plan, verbose func(string)) *world {
+	w := newWorld(seed, p)
+	w.verbose = verbose
+	w.scenario()
+	return w
+}
+
+// planOf is what a seed does with so many regions.
+func planOf(seed uint64, regions int) plan {
+	return newPlan(rand.New(rand.NewPCG(seed, uint64(regions))), regions)
+}
+
+// seeds are those to run: SIM_SEED's, or the first n.
+func seeds(t *testing.T, n int) (list []uint64, verbose func(string)) {
+	if s := os.Getenv("SIM_SEED"); s != "" {
+		seed, err := strconv.ParseUint(s, 10, 64)
+		if err != nil {
+			t.Fatalf("SIM_SEED: %v", err)
+		}
+		return []uint64{seed}, func(line string) { t.Log(line) }
+	}
+	if s := os.Getenv("SIM_SEEDS"); s != "" {
+		count, err := strconv.Atoi(s)
+		if err != nil {
+			t.Fatalf("SIM_SEEDS: %v", err)
+		}
+		n = count
+	} else if testing.Short() || raceEnabled {
+		n = max(n/10, 3)
+	}
+	for i := range n {
+		list = append(list, uint64(i+1))
+	}
+	return list, nil
+}
+
+// mostFailures ends a run that fails everywhere.
+const mostFailures = 5
+
+func simulate(t *testing.T, regions, count int, pebble bool) {
+	list, verbose := seeds(t, count)
+	failed := 0
+	for _, seed := range list {
+		p := planOf(seed, regions)
+		p.pebble = pebble
+		w := runSeed(seed, p, verbose)
+		if w.failure != "" {
+			t.Errorf("seed %d, %+v\n%s\nlast events:%s", seed, p, w.failure, w.lastEvents())
+			if failed++; failed == mostFailures {
+				t.Fatal("giving up")
+			}
+		}
+	}
+}
+
+func TestSimOneRegion(t *testing.T)    { simulate(t, 1, 100, false) }
+func TestSimThreeRegions(t *testing.T) { simulate(t, 3, 110, false) }
+func TestSimTwoRegions(t *testing.T)   { simulate(t, 2, 20, false) }
+func TestSimFiveRegions(t *testing.T)  { simulate(t, 5, 6, false) }
+
+// The same over Pebble on its crashable file system.
+func TestSimPebbleOneRegion(t *testing.T)    { simulate(t, 1, 6, true) }
+func TestSimPebbleThreeRegions(t *testing.T) { simulate(t, 3, 6, true) }
+
+// A seed must replay event for event.
+func TestSimReplays(t *testing.T) {
+	for seed := uint64(1); seed <= 6; seed++ {
+		a := runSeed(seed, planOf(seed, 3), nil)
+		b := runSeed(seed, planOf(seed, 3), nil)
+		if a.hash != b.hash || a.traced != b.traced {
+			t.Errorf("seed %d: two runs differ: %d events and %d", seed, a.traced, b.traced)
+		}
+	}
+}
+
+// The checkers must find planted bugs, and within a few seeds.
+func TestSimFindsPlantedFaults(t *testing.T) {
+	for f, name := range map[fault]string{
+		faultLyingSync: "unsynced acknowledgement", faultForgetIdentity: "stamps used again",
+		faultOlderWins: "merge keeps the older", faultAllOlderWins: "every merge keeps the older",
+	} {
+		t.Run(name, func(t *testing.T) {
+			for seed := uint64(1); seed <= 30; seed++ {
+				p := planOf(seed, 3)
+				p.fault, p.crashes = f, 30
+				if f == faultLyingSync {
+					p.fsync = "always"
+				}
+				if w := runSeed(seed, p, nil); w.failure != "" {
+					t.Logf("found with seed %d: %s", seed, firstLine(w.failure))
+					return
+				}
+			}
+			t.Error("not found")
+		})
+	}
+}
+
+func firstLine(s string) string {
+	for i, c := range s {
+		if c == '\n' {
+			return s[:i]
+		}
+	}
+	return s
+}
