@@ -73,6 +73,20 @@ func integer[T number](lo, hi T) codec[T] {
 	}, func(v T) string { return strconv.FormatInt(int64(v), 10) })
 }
 
+func powerOfTwo(hi int) codec[int] {
+	c := integer(1, hi)
+	parse := c.parse
+	c.doc = "power of two, 1 to " + strconv.Itoa(hi)
+	c.parse = func(args []string, old int, m mode) (int, error) {
+		v, err := parse(args, old, m)
+		if err == nil && v&(v-1) != 0 {
+			err = refusal("argument must be a power of two")
+		}
+		return v, err
+	}
+	return c
+}
+
 func rangeDoc(kind string, lo, hi int64) string {
 	switch {
 	case lo <= math.MinInt32 && hi >= math.MaxInt32:

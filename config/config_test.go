@@ -261,7 +261,7 @@ func TestPrecedenceAndLists(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := c.Load()
-	if s.Hz != 30 || s.Port != 7003 || s.MaxMemory != 2<<30 || s.Databases != 4 || s.Dir != "/w/data" {
+	if one(t, c, "hz") != "30" || s.Port != 7003 || s.MaxMemory != 2<<30 || s.Databases != 4 || s.Dir != "/w/data" {
 		t.Errorf("%+v", s)
 	}
 	if want := []SavePoint{{900, 1}, {60, 10}, {5, 5}}; !slices.Equal(s.Save, want) {
@@ -270,7 +270,7 @@ func TestPrecedenceAndLists(t *testing.T) {
 	if got := one(t, c, "replica-priority"); got != "7" {
 		t.Errorf("alias: %s", got)
 	}
-	want := []string{"activedefrag", "list-max-ziplist-value", "replica-priority", "server_cpulist"}
+	want := []string{"activedefrag", "hz", "list-max-ziplist-value", "replica-priority", "server_cpulist"}
 	if got := c.Ineffective(); !slices.Equal(got, want) {
 		t.Errorf("ineffective %v", got)
 	}
@@ -404,7 +404,7 @@ func TestHooks(t *testing.T) {
 	var log []string
 	hook := func(name string, fail error) Hook {
 		return func(old, new *Snapshot) error {
-			if old.Hz < new.Hz {
+			if old.TCPKeepaliveSeconds < new.TCPKeepaliveSeconds {
 				log = append(log, name)
 				return fail
 			}
@@ -412,18 +412,18 @@ func TestHooks(t *testing.T) {
 			return nil
 		}
 	}
-	c.OnChangeOf([]string{"hz", "timeout"}, hook("both", nil))
+	c.OnChangeOf([]string{"tcp-keepalive", "timeout"}, hook("both", nil))
 	c.OnChange("port", hook("port", nil))
-	c.OnChange("hz", hook("hz", errors.New("no")))
-	err := c.Set([]Pair{{"timeout", "5"}, {"hz", "50"}}, Caller{})
+	c.OnChange("tcp-keepalive", hook("tcp-keepalive", errors.New("no")))
+	err := c.Set([]Pair{{"timeout", "5"}, {"tcp-keepalive", "500"}}, Caller{})
 	var se *SetError
-	if !errors.As(err, &se) || *se != (SetError{Argument: "hz", Reason: "no"}) {
+	if !errors.As(err, &se) || *se != (SetError{Argument: "tcp-keepalive", Reason: "no"}) {
 		t.Error(err)
 	}
-	if want := []string{"both", "hz", "undo both"}; !slices.Equal(log, want) {
+	if want := []string{"both", "tcp-keepalive", "undo both"}; !slices.Equal(log, want) {
 		t.Errorf("%v", log)
 	}
-	if s := c.Load(); s.Hz != 10 || s.TimeoutSeconds != 0 {
+	if s := c.Load(); s.TCPKeepaliveSeconds != 300 || s.TimeoutSeconds != 0 {
 		t.Error("not rolled back")
 	}
 	log = nil
@@ -438,10 +438,10 @@ func TestConcurrentSetAndLoad(t *testing.T) {
 	for range 4 {
 		wg.Go(func() {
 			for range 200 {
-				if err := c.Set([]Pair{{"hz", "20"}, {"timeout", "20"}, {"rdbcompression", "no"}}, Caller{}); err != nil {
+				if err := c.Set([]Pair{{"tcp-keepalive", "20"}, {"timeout", "20"}, {"rdbcompression", "no"}}, Caller{}); err != nil {
 					t.Error(err)
 				}
-				if s := c.Load(); s.Hz != 20 || s.TimeoutSeconds != 20 {
+				if s := c.Load(); s.TCPKeepaliveSeconds != 20 || s.TimeoutSeconds != 20 {
 					t.Error("torn")
 				}
 				c.Get([]string{"*"})

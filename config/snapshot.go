@@ -40,7 +40,6 @@ type Snapshot struct {
 	LogFile           string
 	LogFormat         LogFormat
 	Databases         int
-	Hz                int
 	Compat            Compat
 	ShutdownOnSigint  ShutdownFlags
 	ShutdownOnSigterm ShutdownFlags
@@ -60,11 +59,6 @@ type Snapshot struct {
 	ActiveExpireEffort        int
 	DefaultTTLSeconds         int64
 	MaxTTLSeconds             int64
-	LazyEviction              bool
-	LazyExpire                bool
-	LazyServerDel             bool
-	LazyUserDel               bool
-	LazyUserFlush             bool
 
 	// Disk.
 	Dir                string
@@ -89,30 +83,8 @@ type Snapshot struct {
 	LogRetentionSize      int64
 	MaxClockSkewMs        int64
 
-	// Watching.
-	SlowlogLogSlowerThanMicros int64 // negative: off
-	SlowlogMaxLen              int64
-	LatencyMonitorThresholdMs  int64
-	LatencyTracking            bool
-	LatencyPercentiles         []float64
-	NotifyKeyspaceEvents       string // canonical order, "A" where it applies
-	TrackingTableMaxKeys       int64
-	BusyReplyThresholdMs       int64
-
 	// Data structures.
-	Shards                 int
-	HashMaxListpackEntries int64
-	HashMaxListpackValue   int64
-	ListMaxListpackSize    int
-	ListCompressDepth      int
-	SetMaxIntsetEntries    int64
-	SetMaxListpackEntries  int64
-	SetMaxListpackValue    int64
-	ZsetMaxListpackEntries int64
-	ZsetMaxListpackValue   int64
-	HLLSparseMaxBytes      int64
-	StreamNodeMaxBytes     int64
-	StreamNodeMaxEntries   int64
+	Shards int
 
 	// unused holds the values of parameters without effect, by name.
 	unused map[string]any

@@ -58,9 +58,9 @@ func networkParams() []*Param {
 		field("client-query-buffer-limit", size(1<<20), 1<<30, func(s *Snapshot) *int64 { return &s.ClientQueryBufLimit },
 			"Most bytes of unprocessed requests one client may have queued before it is closed."),
 		field("client-output-buffer-limit", outputLimits(), defaultOutputLimits(), func(s *Snapshot) *OutputLimits { return &s.ClientOutputBufLimits },
-			"Closes a client whose unread replies exceed the hard size, or the soft size for the given seconds; 0 is no limit."),
+			"Closes a client whose unread replies exceed the hard size, or the soft size for the given seconds; 0 is no limit. All clients are of the class normal: replica and pubsub have no clients yet."),
 		field("maxmemory-clients", sizeOrPercent(), 0, func(s *Snapshot) *int64 { return &s.MaxMemoryClients },
-			"Memory for all clients together, also as a percentage of maxmemory; beyond it the largest are closed; 0 is no limit."),
+			"Memory for all clients together, also as a percentage of maxmemory; beyond it the largest are closed, but for those with CLIENT NO-EVICT; 0 is no limit, less than 128kb counts as that."),
 		unused("bind-source-addr", anyText(), "", "Links to siblings leave from the address the system chooses."),
 	}
 }
@@ -109,12 +109,12 @@ func tlsParams() []*Param {
 }
 
 func generalParams() []*Param {
-	shutdown := "What a shutdown by this signal does with unsaved data and slow replicas."
+	shutdown := "What a shutdown by this signal does: save or nosave writes a snapshot or none, whatever save says; force ends even if the data cannot be written; now waits for no replica, as there are none."
 	return []*Param{
 		field("daemonize", yesNo(), false, func(s *Snapshot) *bool { return &s.Daemonize },
 			"Start again in the background, detached from the terminal.").with(Immutable),
 		field("supervised", enum[Supervisor]("upstart", "systemd", "auto", "no"), SupervisorNone, func(s *Snapshot) *Supervisor { return &s.Supervised },
-			"Tell the supervising process when the server is ready.").with(Immutable),
+			"Tell the supervising process when the server is ready: systemd and auto do, over NOTIFY_SOCKET; upstart is taken for no.").with(Immutable),
 		field("pidfile", anyText(), "", func(s *Snapshot) *string { return &s.PidFile },
 			"File that holds the process id while the server runs.").with(Immutable).example("/run/geocache.pid"),
 		field("loglevel", enum[LogLevel]("debug", "verbose", "notice", "warning", "nothing"), LogNotice, func(s *Snapshot) *LogLevel { return &s.LogLevel },
@@ -125,8 +125,7 @@ func generalParams() []*Param {
 			"Form of log lines.").with(Immutable),
 		field("databases", integer(1, maxInt), 16, func(s *Snapshot) *int { return &s.Databases },
 			"Number of databases that SELECT can choose.").with(Immutable),
-		field("hz", rate(1, 500), 10, func(s *Snapshot) *int { return &s.Hz },
-			"Rounds of background work per second."),
+		unused("hz", rate(1, 500), 10, "Background work runs a hundred times a second and does more when there is more to do."),
 		field("compat-version", enum[Compat]("7.0", "7.2"), Compat72, func(s *Snapshot) *Compat { return &s.Compat },
 			"Redis version whose encodings, error texts and number formats clients see where the two differ."),
 		field("shutdown-on-sigint", shutdownFlags(), 0, func(s *Snapshot) *ShutdownFlags { return &s.ShutdownOnSigint }, shutdown),
@@ -167,7 +166,7 @@ func memoryParams() []*Param {
 		field("maxmemory-samples", integer(1, maxInt), 5, func(s *Snapshot) *int { return &s.MaxMemorySamples },
 			"Keys compared for one eviction; more is closer to the exact order and slower."),
 		field("maxmemory-eviction-tenacity", integer(0, 100), 10, func(s *Snapshot) *int { return &s.MaxMemoryEvictionTenacity },
-			"How long one command may be held up by evictions; 0 least, 100 as long as it takes."),
+			"How long one command may be held up by evictions: 0 not at all, 10 half a millisecond, 99 two minutes, 100 as long as it takes."),
 		field("lfu-log-factor", integer(0, maxInt), 10, func(s *Snapshot) *int { return &s.LFULogFactor },
 			"How slowly a key's use counter saturates."),
 		field("lfu-decay-time", integer(0, maxInt), 1, func(s *Snapshot) *int { return &s.LFUDecayTimeMinutes },
@@ -178,16 +177,11 @@ func memoryParams() []*Param {
 			"Seconds to live for keys written without a deadline; 0 lets them live on."),
 		field("max-ttl", integer[int64](0, maxTTL), 0, func(s *Snapshot) *int64 { return &s.MaxTTLSeconds },
 			"Longest time to live in seconds; longer ones are shortened; 0 is no limit."),
-		field("lazyfree-lazy-eviction", yesNo(), false, func(s *Snapshot) *bool { return &s.LazyEviction },
-			"Free large evicted values in the background."),
-		field("lazyfree-lazy-expire", yesNo(), false, func(s *Snapshot) *bool { return &s.LazyExpire },
-			"Free large expired values in the background."),
-		field("lazyfree-lazy-server-del", yesNo(), false, func(s *Snapshot) *bool { return &s.LazyServerDel },
-			"Free large values that a command overwrites in the background."),
-		field("lazyfree-lazy-user-del", yesNo(), false, func(s *Snapshot) *bool { return &s.LazyUserDel },
-			"Let DEL free large values in the background, as UNLINK does."),
-		field("lazyfree-lazy-user-flush", yesNo(), false, func(s *Snapshot) *bool { return &s.LazyUserFlush },
-			"Let FLUSHALL and FLUSHDB without SYNC or ASYNC free in the background."),
+		unused("lazyfree-lazy-eviction", yesNo(), false, whyFree),
+		unused("lazyfree-lazy-expire", yesNo(), false, whyFree),
+		unused("lazyfree-lazy-server-del", yesNo(), false, whyFree),
+		unused("lazyfree-lazy-user-del", yesNo(), false, whyFree),
+		unused("lazyfree-lazy-user-flush", yesNo(), false, whyFree),
 	}
 }
 
@@ -198,7 +192,7 @@ const maxTTL = 100 * 366 * 86400
 func diskParams() []*Param {
 	return []*Param{
 		field("dir", directory(), ".", func(s *Snapshot) *string { return &s.Dir },
-			"Directory of the data.").with(Protected | DenyLoading | Forced),
+			"Directory of the data. While the store is open it takes no other value.").with(Protected | DenyLoading | Forced),
 		field("dbfilename", text(noPath(reasonDBFilename, "")), "dump.rdb", func(s *Snapshot) *string { return &s.DBFilename },
 			"Snapshot file in dir that SAVE, BGSAVE and save points write while appendonly is no.").with(Protected),
 		field("save", savePoints(), []SavePoint{{3600, 1}, {300, 100}, {60, 10000}}, func(s *Snapshot) *[]SavePoint { return &s.Save },
@@ -251,61 +245,43 @@ func regionParams() []*Param {
 			"Database in MaxMind's format that tells CLOSEST where a client's address is."),
 		field("log-retention-size", size(1<<20), 1<<30, func(s *Snapshot) *int64 { return &s.LogRetentionSize },
 			"Most log kept on disk for siblings that have not caught up."),
-		field("max-clock-skew-ms", integer[int64](1, 3600*1000), 500, func(s *Snapshot) *int64 { return &s.MaxClockSkewMs },
-			"Milliseconds that a sibling's clock may be ahead before its writes have to wait."),
+		field("max-clock-skew-ms", integer[int64](1, 3600*1000), 5000, func(s *Snapshot) *int64 { return &s.MaxClockSkewMs },
+			"Milliseconds that a sibling's clock may be ahead before its writes have to wait here. Within it the region whose clock is ahead wins concurrent writes; the default bears machines whose clocks nobody synchronises, and stops a clock that is plainly wrong."),
 	}
 }
 
 func observationParams() []*Param {
+	const most = math.MaxInt64
 	return []*Param{
-		field("slowlog-log-slower-than", integer[int64](-1, math.MaxInt64), 10000, func(s *Snapshot) *int64 { return &s.SlowlogLogSlowerThanMicros },
-			"Microseconds from which a command enters the slow log; 0 takes all, -1 none."),
-		field("slowlog-max-len", integer[int64](0, math.MaxInt64), 128, func(s *Snapshot) *int64 { return &s.SlowlogMaxLen },
-			"Entries the slow log keeps."),
-		field("latency-monitor-threshold", integer[int64](0, math.MaxInt64), 0, func(s *Snapshot) *int64 { return &s.LatencyMonitorThresholdMs },
-			"Milliseconds from which an event enters the latency history; 0 takes none."),
-		field("latency-tracking", yesNo(), true, func(s *Snapshot) *bool { return &s.LatencyTracking },
-			"Keep a latency histogram per command."),
-		field("latency-tracking-info-percentiles", percentiles(), []float64{50, 99, 99.9}, func(s *Snapshot) *[]float64 { return &s.LatencyPercentiles },
-			"Percentiles of those histograms that INFO shows."),
-		field("notify-keyspace-events", keyspaceEvents(), "", func(s *Snapshot) *string { return &s.NotifyKeyspaceEvents },
-			"Keyspace events that are published: K and E choose the channels, g$lshzxetdnm or A the events; empty is none."),
-		field("tracking-table-max-keys", integer[int64](0, math.MaxInt64), 1000000, func(s *Snapshot) *int64 { return &s.TrackingTableMaxKeys },
-			"Keys remembered for client-side caching; 0 is no limit."),
-		field("busy-reply-threshold", integer[int64](0, math.MaxInt64), 5000, func(s *Snapshot) *int64 { return &s.BusyReplyThresholdMs },
-			"Milliseconds after which others are told that a script is busy.").alias("lua-time-limit"),
+		unused("slowlog-log-slower-than", integer[int64](-1, most), 10000, whySlowlog),
+		unused("slowlog-max-len", integer[int64](0, most), 128, whySlowlog),
+		unused("latency-monitor-threshold", integer[int64](0, most), 0, "There is no LATENCY command yet."),
+		unused("latency-tracking", yesNo(), true, whyLatency),
+		unused("latency-tracking-info-percentiles", percentiles(), []float64{50, 99, 99.9}, whyLatency),
+		unused("notify-keyspace-events", keyspaceEvents(), "", "There is no publish and subscribe yet, so no event is published."),
+		unused("tracking-table-max-keys", integer[int64](0, most), 1000000, "There is no CLIENT TRACKING yet."),
+		unused("busy-reply-threshold", integer[int64](0, most), 5000, "There are no scripts yet.").alias("lua-time-limit"),
 	}
 }
 
 func structureParams() []*Param {
 	const most = math.MaxInt64
-	packed := func(what string) string { return "Most " + what + " in the packed form." }
 	return []*Param{
-		field("shards", integer(1, 4096), 64, func(s *Snapshot) *int { return &s.Shards },
+		field("shards", powerOfTwo(4096), 64, func(s *Snapshot) *int { return &s.Shards },
 			"Slices of the keyspace that can be locked independently.").with(Immutable),
-		field("hash-max-listpack-entries", integer[int64](0, most), 512, func(s *Snapshot) *int64 { return &s.HashMaxListpackEntries },
-			packed("fields of a hash")).alias("hash-max-ziplist-entries"),
-		field("hash-max-listpack-value", size(0), 64, func(s *Snapshot) *int64 { return &s.HashMaxListpackValue },
-			packed("bytes of a field or value of a hash")).alias("hash-max-ziplist-value"),
-		field("list-max-listpack-size", integer(math.MinInt32, maxInt), -2, func(s *Snapshot) *int { return &s.ListMaxListpackSize },
-			"Most elements of a packed block of a list; -1 to -5 are 4, 8, 16, 32 and 64 KB instead.").alias("list-max-ziplist-size"),
-		field("list-compress-depth", integer(0, maxInt), 0, func(s *Snapshot) *int { return &s.ListCompressDepth },
-			"Blocks at both ends of a list that are never compressed; 0 compresses none."),
-		field("set-max-intset-entries", integer[int64](0, most), 512, func(s *Snapshot) *int64 { return &s.SetMaxIntsetEntries },
-			packed("members of a set of integers")),
-		field("set-max-listpack-entries", integer[int64](0, most), 128, func(s *Snapshot) *int64 { return &s.SetMaxListpackEntries },
-			packed("members of a set")),
-		field("set-max-listpack-value", size(0), 64, func(s *Snapshot) *int64 { return &s.SetMaxListpackValue },
-			packed("bytes of a member of a set")),
-		field("zset-max-listpack-entries", integer[int64](0, most), 128, func(s *Snapshot) *int64 { return &s.ZsetMaxListpackEntries },
-			packed("members of a sorted set")).alias("zset-max-ziplist-entries"),
-		field("zset-max-listpack-value", size(0), 64, func(s *Snapshot) *int64 { return &s.ZsetMaxListpackValue },
-			packed("bytes of a member of a sorted set")).alias("zset-max-ziplist-value"),
-		field("hll-sparse-max-bytes", size(0), 3000, func(s *Snapshot) *int64 { return &s.HLLSparseMaxBytes },
-			"Most bytes of a HyperLogLog in its sparse form."),
-		field("stream-node-max-bytes", size(0), 4096, func(s *Snapshot) *int64 { return &s.StreamNodeMaxBytes },
-			"Most bytes of one node of a stream; 0 is no limit."),
-		field("stream-node-max-entries", integer[int64](0, most), 100, func(s *Snapshot) *int64 { return &s.StreamNodeMaxEntries },
-			"Most entries of one node of a stream; 0 is no limit."),
+		unused("hash-max-listpack-entries", integer[int64](0, most), 512, whyType("hashes")).alias("hash-max-ziplist-entries"),
+		unused("hash-max-listpack-value", size(0), 64, whyType("hashes")).alias("hash-max-ziplist-value"),
+		unused("list-max-listpack-size", integer(math.MinInt32, maxInt), -2, whyType("lists")).alias("list-max-ziplist-size"),
+		unused("list-compress-depth", integer(0, maxInt), 0, whyType("lists")),
+		unused("set-max-intset-entries", integer[int64](0, most), 512, whyType("sets")),
+		unused("set-max-listpack-entries", integer[int64](0, most), 128, whyType("sets")),
+		unused("set-max-listpack-value", size(0), 64, whyType("sets")),
+		unused("zset-max-listpack-entries", integer[int64](0, most), 128, whyType("sorted sets")).alias("zset-max-ziplist-entries"),
+		unused("zset-max-listpack-value", size(0), 64, whyType("sorted sets")).alias("zset-max-ziplist-value"),
+		unused("hll-sparse-max-bytes", size(0), 3000, whyType("HyperLogLogs")),
+		unused("stream-node-max-bytes", size(0), 4096, whyType("streams")),
+		unused("stream-node-max-entries", integer[int64](0, most), 100, whyType("streams")),
 	}
 }
+
+func whyType(name string) string { return "There are no " + name + " yet." }

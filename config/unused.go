@@ -17,6 +17,9 @@ const (
 	whyThreads = "Go schedules the threads."
 	whyDefrag  = "Values do not live in a C allocator."
 	whyTest    = "A switch of Redis' own tests."
+	whyFree    = "Values are always freed in the background, by Go's collector."
+	whySlowlog = "There is no SLOWLOG yet."
+	whyLatency = "There are no latency histograms yet."
 )
 
 func unusedDiskParams() []*Param {
