@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"geocache/command"
 	"geocache/config"
@@ -20,6 +21,7 @@ type registry struct {
 	parked   map[*Session]bool
 	sleeping map[*Session]int64 // until when, in milliseconds
 	lastMs   int64              // of the last sweep
+	booked   atomic.Int64       // about the sum of all buffers, see Session.book
 	awaiting waiters
 }
 
@@ -123,22 +125,25 @@ func (n *Node) resumeAll() {
 	n.releaseHeld(math.MaxUint64)
 }
 
-// sweepClients closes idle clients (timeout), once a second.
+// sweepClients closes clients that are idle (timeout), that left their output
+// unread for too long or that need too much memory, once a second.
 func (n *Node) sweepClients(nowMs int64) {
 	r := &n.clients
 	if nowMs-r.lastMs < 1000 && nowMs >= r.lastMs {
 		return
 	}
 	r.lastMs = nowMs
-	limit := int64(n.conf.Load().TimeoutSeconds) * 1000
-	if limit == 0 {
-		return
-	}
-	for _, s := range r.all() {
-		if !s.pub.blocked.Load() && nowMs-s.pub.lastMs.Load() > limit {
-			s.kill()
+	snap := n.conf.Load()
+	idleMs := int64(snap.TimeoutSeconds) * 1000
+	if idleMs > 0 || snap.ClientOutputBufLimits.Normal != (config.OutputLimit{}) {
+		for _, s := range r.all() {
+			idle := idleMs > 0 && !s.pub.blocked.Load() && nowMs-s.pub.lastMs.Load() > idleMs
+			if !s.killed.Load() && (idle || s.overOutput()) {
+				s.kill()
+			}
 		}
 	}
+	n.fitClients()
 }
 
 // ClientLines implements command.Host.
@@ -217,7 +222,7 @@ func (s *Session) Line() string {
 	if s.info.Kind == Unix {
 		laddr += ":0"
 	}
-	in, out, multi := s.pub.inBytes.Load(), s.pub.outBytes.Load(), s.pub.multiBytes.Load()
+	in, out, multi := s.pub.inBytes.Load(), s.outputBytes(), s.pub.multiBytes.Load()
 	var sb strings.Builder
 	fmt.Fprintf(&sb, "id=%d addr=%s laddr=%s fd=%d name=%s age=%d idle=%d flags=%s db=%d sub=0 psub=0 ssub=0 multi=%d",
 		s.id, s.addr(), laddr, s.id+7, name, (now-s.createdMs)/1000, (now-s.pub.lastMs.Load())/1000, s.flagLetters(),
@@ -226,7 +231,7 @@ func (s *Session) Line() string {
 		fmt.Fprintf(&sb, " watch=%d", s.pub.watching.Load())
 	}
 	fmt.Fprintf(&sb, " qbuf=%d qbuf-free=0 argv-mem=0 multi-mem=%d rbs=0 rbp=0 obl=%d oll=0 omem=0 tot-mem=%d events=r cmd=%s user=%s redir=-1 resp=%d",
-		in, multi, out, in+multi+out+sessionBytes, cmdName, user, s.pub.proto.Load())
+		in, multi, out, s.memory(), cmdName, user, s.pub.proto.Load())
 	if s.n.conf.Load().Compat != config.Compat70 {
 		fmt.Fprintf(&sb, " lib-name=%s lib-ver=%s", lib, ver)
 	}

@@ -201,6 +201,10 @@ func (n *Node) recover(db *persist.DB, rec persist.Recovery) (clock.Vector, erro
 	}
 	n.commit.hlc.Observe(n.engine.LastReading())
 	info.micros = n.opts.Micros() - start
+	if rec.Identity.IsZero() {
+		n.log.Info("the data directory is new")
+		return vector, nil
+	}
 	n.log.Info("data loaded", "keys", info.keys, "batches", info.batches, "seconds", float64(info.micros)/1e6, "clean", rec.Clean)
 	return vector, nil
 }

@@ -40,15 +40,24 @@ func (n *Node) ConfigRewrite() error {
 // SetActiveExpire implements command.Host.
 func (n *Node) SetActiveExpire(v command.Switch) { n.noExpire.Store(v == command.Off) }
 
+// PrepareStop does what has to succeed before the server may end: unless it is
+// forced, what was acknowledged must be possible to write.
+func (n *Node) PrepareStop(m command.ShutdownMode) error {
+	if err := n.diskError(); err != nil && m.Force == command.Off {
+		n.log.Error("shutdown refused: the data directory cannot be written", "error", err)
+		return resp.ErrShutdown
+	}
+	return nil
+}
+
 // Shutdown implements command.Host: everything acknowledged is made durable,
 // then the server is asked to end.
 func (n *Node) Shutdown(m command.ShutdownMode) error {
 	if m.Abort == command.On {
 		return resp.ErrShutdownAbsent
 	}
-	if err := n.diskError(); err != nil && m.Force == command.Off {
-		n.log.Error("SHUTDOWN refused: the data directory cannot be written", "error", err)
-		return resp.ErrShutdown
+	if err := n.PrepareStop(m); err != nil {
+		return err
 	}
 	if !n.stopping.CompareAndSwap(false, true) {
 		return nil

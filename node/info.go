@@ -163,8 +163,8 @@ func (r *registry) totals() (t clientTotals) {
 	defer r.Unlock()
 	t.count = len(r.sessions)
 	for _, s := range r.sessions {
-		in, out := s.pub.inBytes.Load(), s.pub.outBytes.Load()
-		t.bytes += in + out + s.pub.multiBytes.Load() + sessionBytes
+		in, out := s.pub.inBytes.Load(), s.outputBytes()
+		t.bytes += s.memory()
 		t.maxIn, t.maxOut = max(t.maxIn, in), max(t.maxOut, out)
 		t.blocked += zeroOne(s.pub.blocked.Load())
 		t.watching += zeroOne(s.pub.watching.Load() > 0)

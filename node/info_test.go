@@ -83,7 +83,6 @@ var absent = []struct{ names, why string }{
 	{"aof_rewrite_in_progress aof_rewrite_scheduled aof_last_rewrite_time_sec aof_current_rewrite_time_sec aof_last_bgrewrite_status aof_rewrites aof_rewrites_consecutive_failures aof_base_size aof_pending_rewrite", "The log is cut at checkpoints and never rewritten; see the rdb_ fields."},
 	{"aof_pending_bio_fsync aof_delayed_fsync", "See log_written and log_durable."},
 	{"expired_stale_perc", "It is not estimated."},
-	{"evicted_clients", "maxmemory-clients closes nobody yet."},
 	{"total_eviction_exceeded_time current_eviction_exceeded_time", "Time over the limit is not measured."},
 	{"migrate_cached_sockets", "There is no MIGRATE."},
 	{"dump_payload_sanitizations", "There is no RESTORE."},

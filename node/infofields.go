@@ -210,6 +210,7 @@ func infoStats() []infoField {
 		{"expire_cycle_cpu_milliseconds", "Time spent in the expiry cycle.", func(v *infoView) any { return v.stats.expireMicros.Load() / 1000 }},
 		{"evicted_keys", "Keys removed to stay within maxmemory.", func(v *infoView) any { return v.engine.EvictedKeys }},
 		{"evicted_to_disk_keys", "Values dropped from memory to stay within maxmemory, whose rows remain.", func(v *infoView) any { return v.engine.EvictedToDisk }},
+		{"evicted_clients", "Connections closed at maxmemory-clients.", func(v *infoView) any { return v.stats.evictedClients.Load() }},
 		{"keyspace_hits", "Lookups for reading that found the key.", func(v *infoView) any { return v.engine.KeyspaceHits }},
 		{"keyspace_misses", "Lookups for reading that did not.", func(v *infoView) any { return v.engine.KeyspaceMisses }},
 		{"acl_access_denied_auth", "Failed authentications.", func(v *infoView) any { return v.stats.authFailures.Load() }},

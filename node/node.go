@@ -31,6 +31,7 @@ import (
 	"geocache/engine"
 	"geocache/lru"
 	"geocache/persist"
+	"geocache/resp"
 )
 
 // Options are what a node needs from the world around it.
@@ -95,6 +96,8 @@ type Node struct {
 	loading  atomic.Bool
 	stopping atomic.Bool
 	noExpire atomic.Bool // DEBUG SET-ACTIVE-EXPIRE 0
+	// evictMore is set where eviction stopped because its time was up.
+	evictMore atomic.Bool
 	// reconfigure serialises changes of what consumes ops (persistence,
 	// siblings).
 	reconfigure sync.Mutex
@@ -162,6 +165,17 @@ func (n *Node) hookConfig() {
 		return nil
 	})
 	n.conf.OnChange("appendonly", n.switchAppendOnly)
+	n.conf.OnChange("maxmemory", func(_, _ *config.Snapshot) error {
+		n.evictMore.Store(true)
+		return nil
+	})
+	n.conf.OnChangeOf([]string{"region-location", "region-endpoint", "port", "tls-port"}, n.describeSelf)
+	n.conf.OnChange("dir", func(_, _ *config.Snapshot) error {
+		if n.disk.db.Load() != nil {
+			return errors.New(resp.ReasonDirInUse)
+		}
+		return nil
+	})
 	n.conf.OnChange("sibling", func(_, _ *config.Snapshot) error {
 		if n.repl.changing.Load() {
 			return nil
@@ -177,6 +191,9 @@ func (n *Node) Tick() {
 	n.endPause(now)
 	n.clients.wakeSleepers(now)
 	n.expireCycle(now)
+	if n.evictMore.Swap(false) {
+		n.fitMemory()
+	}
 	n.forgetRemovals()
 	n.sweepClients(now)
 	n.tickLinks()

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math"
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,21 +36,23 @@ type repl struct {
 		copying  bool // metaCopying is set
 	}
 	dir     *geo.Directory
-	locator *geo.Locator
+	locator atomic.Pointer[geo.Locator]
 
 	inbox struct {
 		sync.Mutex
 		frames []Frame
 		bytes  int
 	}
-	grew      atomic.Bool
-	siblings  atomic.Pointer[[]Sibling]
-	syncing   atomic.Bool
-	stable    atomic.Pointer[clock.Vector]
-	retain    atomic.Uint64
-	lastMs    int64
-	changing  atomic.Bool // a REGION command is setting `sibling`
-	endpoints atomic.Pointer[map[string]string]
+	grew     atomic.Bool
+	siblings atomic.Pointer[[]Sibling]
+	syncing  atomic.Bool
+	stable   atomic.Pointer[clock.Vector]
+	retain   atomic.Uint64
+	lastMs   int64
+	changing atomic.Bool // a REGION command is setting `sibling`
+	// generation of the sibling added last; Node.reconfigure guards it.
+	generation uint64
+	endpoints  atomic.Pointer[map[string]string]
 }
 
 // Frame is one frame of the sibling protocol, with the sibling it comes from
@@ -60,7 +63,12 @@ type Frame struct {
 }
 
 // Sibling is a configured sibling and where its client port is.
-type Sibling struct{ Name, Endpoint string }
+type Sibling struct {
+	Name, Endpoint string
+	// Generation is another one when a sibling was removed and added again,
+	// even if all else is as before.
+	Generation uint64
+}
 
 // maxInboxBytes bounds frames received and not yet stepped; beyond it a frame
 // is refused, which its sender takes as loss.
@@ -79,10 +87,8 @@ func (n *Node) openRegions() error {
 		return err
 	}
 	r.dir = dir
-	if n.opts.GeoIP != nil {
-		if r.locator, err = geo.NewLocator(n.opts.GeoIP); err != nil {
-			return fmt.Errorf("geoip-file: %w", err)
-		}
+	if err := n.SetGeoIP(n.opts.GeoIP); err != nil {
+		return err
 	}
 	n.commit.onGrow = func() {
 		if r.siblings.Load() != nil {
@@ -94,6 +100,30 @@ func (n *Node) openRegions() error {
 		return nil
 	}
 	return n.startCore(snap)
+}
+
+func maxClockSkew(s *config.Snapshot) time.Duration {
+	return time.Duration(s.MaxClockSkewMs) * time.Millisecond
+}
+
+// SetGeoIP replaces the database that tells where addresses are, a file in
+// MaxMind's format; nil takes it away.
+func (n *Node) SetGeoIP(file []byte) error {
+	if file == nil {
+		n.repl.locator.Store(nil)
+		return nil
+	}
+	l, err := geo.NewLocator(file)
+	if err != nil {
+		return fmt.Errorf("geoip-file: %w", err)
+	}
+	n.repl.locator.Store(l)
+	return nil
+}
+
+// describeSelf makes CONFIG SET of this region's place and endpoint known.
+func (n *Node) describeSelf(_, next *config.Snapshot) error {
+	return n.repl.dir.Put(n.selfMember(next))
 }
 
 func (n *Node) selfMember(snap *config.Snapshot) geo.Member {
@@ -133,7 +163,7 @@ func (n *Node) startCore(snap *config.Snapshot) error {
 // held.
 func (n *Node) newCore(snap *config.Snapshot) error {
 	r := &n.repl
-	cfg := replicate.Config{Rand: n.rand, MaxClockSkew: time.Duration(snap.MaxClockSkewMs) * time.Millisecond}
+	cfg := replicate.Config{Rand: n.rand, MaxClockSkew: maxClockSkew(snap)}
 	members, err := n.disk.db.Load().Members()
 	if err != nil {
 		return err
@@ -180,9 +210,16 @@ func (n *Node) publishSiblings(list []config.Sibling) {
 		r.siblings.Store(nil)
 		return
 	}
+	before := n.Siblings()
 	var ss []Sibling
 	for _, s := range list {
-		ss = append(ss, Sibling{s.Name, s.Endpoint})
+		same := func(b Sibling) bool { return b.Name == s.Name && b.Endpoint == s.Endpoint }
+		if i := slices.IndexFunc(before, same); i >= 0 {
+			ss = append(ss, before[i])
+			continue
+		}
+		r.generation++
+		ss = append(ss, Sibling{s.Name, s.Endpoint, r.generation})
 	}
 	r.siblings.Store(&ss)
 	n.opts.WakeLinks()
@@ -298,6 +335,7 @@ func (n *Node) tickLinks() {
 	if c == nil {
 		return
 	}
+	c.SetMaxClockSkew(maxClockSkew(n.conf.Load()))
 	c.Tick(n.opts.Micros())
 	now := n.wall.NowMs()
 	if now-r.lastMs < linkTickMs && now >= r.lastMs {
@@ -531,9 +569,10 @@ func (n *Node) Closest(q command.ClosestQuery) ([]command.ClosestAnswer, resp.Er
 			}
 			return nil, resp.ErrLongitude
 		}
-	case q.ClientIP != "" && n.repl.locator != nil:
-		if a, err := netip.ParseAddr(q.ClientIP); err == nil {
-			gq.Point, gq.Located = n.repl.locator.Locate(a)
+	case q.ClientIP != "":
+		a, err := netip.ParseAddr(q.ClientIP)
+		if loc := n.repl.locator.Load(); loc != nil && err == nil {
+			gq.Point, gq.Located = loc.Locate(a)
 		}
 	}
 	var as []command.ClosestAnswer

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"geocache/command"
+	"geocache/config"
 	"geocache/engine"
 	"geocache/persist"
 	"geocache/resp"
@@ -54,6 +55,10 @@ type Session struct {
 	taken   int    // bytes of out that Output has handed over
 	held    []hold // what of out waits for the log, in order
 
+	// conf is what parser and out are set up by.
+	conf   *config.Snapshot
+	booked int64 // of registry.booked
+
 	ctx   command.Ctx
 	tx    *engine.Tx
 	runFn func(*engine.Tx)
@@ -85,12 +90,16 @@ type public struct {
 	watching   atomic.Int32
 	inBytes    atomic.Int64
 	outBytes   atomic.Int64
+	unsent     atomic.Int64 // taken by the transport and not yet by the system
 	multiBytes atomic.Int64 // of the commands queued
-	proto      atomic.Int32
-	blocked    atomic.Bool
-	noEvict    atomic.Bool
-	noTouch    atomic.Bool
-	awaitsLog  atomic.Bool
+	// softSinceMs is since when the output is over its soft limit, 0 if it is
+	// not.
+	softSinceMs atomic.Int64
+	proto       atomic.Int32
+	blocked     atomic.Bool
+	noEvict     atomic.Bool
+	noTouch     atomic.Bool
+	awaitsLog   atomic.Bool
 
 	mu struct {
 		sync.Mutex
@@ -116,9 +125,7 @@ func (n *Node) Connect(info ConnInfo, wake func()) *Session {
 	s.pub.lastMs.Store(now)
 	s.pub.mu.user = defaultUser
 	snap := n.conf.Load()
-	s.authenticated = snap.RequirePass == ""
-	s.out.SetCompat(compatOf(snap))
-	s.setLimits()
+	s.adapt(snap)
 	n.stats.connections.Add(1)
 	switch {
 	case n.clients.count() >= snap.MaxClients:
@@ -139,8 +146,18 @@ func (s *Session) refuse(err resp.Error) {
 	s.closing = true
 }
 
+// adapt brings the session in line with a configuration that is new to it.
+// Where no password is set any more everybody is in; a new one asks only those
+// who come after it, as in Redis.
+func (s *Session) adapt(snap *config.Snapshot) {
+	s.conf = snap
+	s.authenticated = s.authenticated || snap.RequirePass == ""
+	s.out.SetCompat(compatOf(snap))
+	s.setLimits()
+}
+
 func (s *Session) setLimits() {
-	snap := s.n.conf.Load()
+	snap := s.conf
 	l := resp.Limits{MaxBulkLen: snap.ProtoMaxBulkLen, MaxQueryBuffer: snap.ClientQueryBufLimit}
 	if !s.authenticated {
 		l.Trust = resp.Untrusted
@@ -222,6 +239,9 @@ func (s *Session) Resume() {
 // process runs the commands in buf and returns how many bytes are done with.
 func (s *Session) process(buf []byte) (consumed int) {
 	for !s.closing && s.parked == notParked {
+		if snap := s.n.conf.Load(); snap != s.conf {
+			s.adapt(snap)
+		}
 		args, n, err := s.parser.Next(buf[consumed:])
 		if err != nil {
 			s.protocolError(err)
@@ -305,10 +325,11 @@ func (s *Session) settle() {
 			s.hold(n, pos)
 		}
 	}
-	if l := s.n.conf.Load().ClientOutputBufLimits.Normal; l.Hard > 0 && int64(n) > l.Hard {
-		s.n.stats.outputLimit.Add(1)
-		s.n.log.Warn("closing a client that reached its output buffer limit", "client", s.Line())
+	if s.overOutput() {
 		s.killed.Store(true)
+	}
+	s.book()
+	if s.killed.Load() {
 		s.closing = true
 	}
 }
@@ -350,6 +371,7 @@ func (s *Session) Output() []byte {
 		}
 	}
 	s.taken = free
+	s.pub.outBytes.Store(int64(s.out.Len() - free))
 	s.n.stats.netOut.Add(int64(free))
 	return s.out.Bytes()[:free]
 }
@@ -387,7 +409,6 @@ func (s *Session) dropTaken() {
 		s.held[i].end -= s.taken
 	}
 	s.taken = 0
-	s.pub.outBytes.Store(int64(s.out.Len()))
 }
 
 // Closing reports that the connection is to be closed once Output is empty and
@@ -408,6 +429,8 @@ func (s *Session) InputEnded() {
 func (s *Session) Close() {
 	s.n.engine.Unwatch(&s.watch)
 	s.n.clients.remove(s)
+	s.n.clients.booked.Add(-s.booked)
+	s.booked = 0
 	s.killed.Store(true)
 }
 

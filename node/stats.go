@@ -15,6 +15,7 @@ type stats struct {
 	commands, connections, rejected atomic.Int64
 	netIn, netOut                   atomic.Int64
 	queryLimit, outputLimit         atomic.Int64
+	evictedClients                  atomic.Int64
 	authFailures                    atomic.Int64
 	errorReplies                    atomic.Int64
 
@@ -146,7 +147,7 @@ func (s *stats) noteStore(m persist.Metrics) { s.store.Store(&m) }
 func (n *Node) ResetStats() {
 	s := &n.stats
 	for _, c := range []*atomic.Int64{
-		&s.commands, &s.connections, &s.rejected, &s.netIn, &s.netOut, &s.queryLimit, &s.outputLimit,
+		&s.commands, &s.connections, &s.rejected, &s.netIn, &s.netOut, &s.queryLimit, &s.outputLimit, &s.evictedClients,
 		&s.authFailures, &s.errorReplies, &s.expireMicros, &s.expireCapped,
 	} {
 		c.Store(0)

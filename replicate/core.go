@@ -143,6 +143,10 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
+// SetMaxClockSkew changes how far ahead of the wall clock a batch may be
+// stamped.
+func (c *Core) SetMaxClockSkew(d time.Duration) { c.cfg.MaxClockSkew = d }
+
 // Outgoing is a frame to send; it belongs to whoever received it from Ready.
 type Outgoing struct {
 	Peer  string

@@ -256,9 +256,10 @@ func ConfigRewriteFailed(cause string) Error { return Error("ERR Rewriting confi
 
 // Reasons of ConfigSetFailed that have their cause outside the configuration.
 const (
-	ReasonBind   = "Failed to bind to specified addresses."
-	ReasonListen = "Unable to listen on this port. Check server logs."
-	ReasonTLS    = "Unable to update TLS configuration. Check server logs."
+	ReasonBind     = "Failed to bind to specified addresses."
+	ReasonListen   = "Unable to listen on this port. Check server logs."
+	ReasonTLS      = "Unable to update TLS configuration. Check server logs."
+	ReasonDirInUse = "The store is open in the present directory."
 )
 
 // ReasonMaxClients is the reason for more clients than the limit of open files leaves room for.

@@ -17,6 +17,9 @@ type session interface {
 	Feed(p []byte)
 	// Resume goes on after a wake.
 	Resume()
+	// Unsent says how much of what Output handed over waits for a slow reader.
+	// It may be called from any goroutine.
+	Unsent(bytes int)
 	// Output hands over the bytes that may leave now, valid until the next
 	// call.
 	Output() []byte
@@ -109,6 +112,9 @@ func (c *conn) idle() {
 	defer c.mu.Unlock()
 	c.flush()
 }
+
+// unsent passes on how much the outbox holds.
+func (c *conn) unsent(bytes int) { c.sess.Unsent(bytes) }
 
 // flush writes what may leave, and closes what is to be closed. Needs mu.
 func (c *conn) flush() {

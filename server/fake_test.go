@@ -107,6 +107,8 @@ func (f *fakeSession) Resume() {
 	f.run()
 }
 
+func (f *fakeSession) Unsent(int) {}
+
 func (f *fakeSession) Output() []byte {
 	f.enter()
 	defer f.leave()

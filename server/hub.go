@@ -43,7 +43,7 @@ func newHub(log *slog.Logger, connect connectFunc) *hub {
 func (h *hub) accept(sock streamConn, kind transport, secure *tls.Config) {
 	c := &conn{hub: h}
 	c.tryRead = c.readOnce
-	out, err := newOutbox(sock, c.idle)
+	out, err := newOutbox(sock, c.idle, c.unsent)
 	if err != nil {
 		h.log.Warn("a new connection could not be served", "error", err)
 		_ = sock.Close() // of no use to anybody

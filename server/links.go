@@ -106,7 +106,7 @@ func (l *links) reconcile() {
 	siblings, reloads := l.node.Siblings(), l.reloads.Load()
 	for name, k := range l.byName {
 		stays := slices.ContainsFunc(siblings, func(s node.Sibling) bool {
-			return s.Name == name && s.Endpoint == k.endpoint && k.reloads == reloads
+			return s.Name == name && s.Endpoint == k.endpoint && s.Generation == k.generation && k.reloads == reloads
 		})
 		if !stays {
 			k.close()
@@ -133,7 +133,7 @@ func (l *links) close() {
 // link is the way to one sibling.
 type link struct {
 	name, endpoint, self string
-	reloads              uint64
+	generation, reloads  uint64
 	node                 linkNode
 	log                  *slog.Logger
 	client               *redis.Client
@@ -150,7 +150,7 @@ func (l *links) open(s node.Sibling, reloads uint64) *link {
 	snap := l.conf.Load()
 	ctx, cancel := context.WithCancel(context.Background())
 	k := &link{
-		name: s.Name, endpoint: s.Endpoint, self: snap.Region, reloads: reloads,
+		name: s.Name, endpoint: s.Endpoint, self: snap.Region, generation: s.Generation, reloads: reloads,
 		node: l.node, log: l.log.With("sibling", s.Name), cancel: cancel, queue: make(chan []byte, linkQueueFrames),
 	}
 	k.client = redis.NewClient(&redis.Options{

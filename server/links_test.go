@@ -59,6 +59,7 @@ func (f *frameSession) Output() []byte {
 }
 
 func (f *frameSession) Resume()       {}
+func (f *frameSession) Unsent(int)    {}
 func (f *frameSession) Closing() bool { return false }
 func (f *frameSession) InputEnded()   {}
 func (f *frameSession) Close()        {}

@@ -23,8 +23,12 @@ type outbox struct {
 	raw syscall.RawConn
 	// onIdle is called, without locks, after the rest has left or been lost.
 	onIdle func()
+	// onRest is told how many bytes the kernel has not taken yet, whenever
+	// that changes. It is called under mu.
+	onRest func(bytes int)
 
 	mu       sync.Mutex
+	waiting  int    // bytes of rest and of the chunk being written
 	rest     []byte // accepted and not yet with the kernel
 	draining bool
 	failed   error
@@ -37,12 +41,12 @@ type outbox struct {
 	tryErr error
 }
 
-func newOutbox(sock streamConn, onIdle func()) (*outbox, error) {
+func newOutbox(sock streamConn, onIdle func(), onRest func(bytes int)) (*outbox, error) {
 	raw, err := sock.SyscallConn()
 	if err != nil {
 		return nil, err
 	}
-	o := &outbox{streamConn: sock, raw: raw, onIdle: onIdle}
+	o := &outbox{streamConn: sock, raw: raw, onIdle: onIdle, onRest: onRest}
 	o.try = func(fd uintptr) bool {
 		for {
 			o.tryN, o.tryErr = syscall.Write(int(fd), o.tryBuf)
@@ -71,6 +75,7 @@ func (o *outbox) Write(p []byte) (int, error) {
 	}
 	if n < len(p) {
 		o.rest = append(o.rest, p[n:]...)
+		o.note(len(p) - n)
 		if !o.draining {
 			o.draining = true
 			go o.drain()
@@ -118,12 +123,19 @@ func (o *outbox) drain() {
 		o.mu.Unlock()
 		n, err := o.streamConn.Write(chunk[:min(len(chunk), drainPiece)])
 		chunk = chunk[n:]
+		o.mu.Lock()
+		o.note(-n)
 		if err != nil {
-			o.mu.Lock()
 			o.failed = err
-			o.mu.Unlock()
 		}
+		o.mu.Unlock()
 	}
+}
+
+// note counts what waits. Needs mu.
+func (o *outbox) note(more int) {
+	o.waiting += more
+	o.onRest(o.waiting)
 }
 
 // drainPiece is how much a lingering reader must take within its patience.

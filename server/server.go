@@ -14,11 +14,12 @@ import (
 	"runtime/debug"
 	"slices"
 	"sync"
-
+	"sync/atomic"
 	"syscall"
 	"time"
 
 	"geocache/clock"
+	"geocache/command"
 	"geocache/config"
 	"geocache/node"
 	"geocache/persist"
@@ -60,8 +61,10 @@ type Server struct {
 	hub    *hub
 	listen *listeners
 	loops  *loops
-	links  *links
-	boss   supervisor
+	// running is node from when it serves.
+	running atomic.Pointer[node.Node]
+	links   *links
+	boss    supervisor
 
 	wakeLog, wakeLinks bell
 	stop               chan struct{}
@@ -106,9 +109,42 @@ func (s *Server) run() error {
 			}
 			asked = true
 			s.log.Info("signal received, shutting down", "signal", sig.String())
-			s.askStop()
+			go s.obey(sig)
 		}
 	}
+}
+
+// obey ends the server as shutdown-on-sigint or shutdown-on-sigterm says. Where
+// the node refuses it goes on, until the second signal.
+func (s *Server) obey(sig os.Signal) {
+	snap := s.conf.Load()
+	flags := snap.ShutdownOnSigterm
+	if sig == syscall.SIGINT {
+		flags = snap.ShutdownOnSigint
+	}
+	if n := s.running.Load(); n != nil {
+		if err := n.PrepareStop(shutdownMode(flags)); err != nil {
+			s.log.Error("the signal is not obeyed; a second one ends the server in any case")
+			return
+		}
+	}
+	s.askStop()
+}
+
+func shutdownMode(f config.ShutdownFlags) (m command.ShutdownMode) {
+	switch {
+	case f&config.ShutdownSave != 0:
+		m.Save = command.Yes
+	case f&config.ShutdownNoSave != 0:
+		m.Save = command.No
+	}
+	if f&config.ShutdownNow != 0 {
+		m.Now = command.On
+	}
+	if f&config.ShutdownForce != 0 {
+		m.Force = command.On
+	}
+	return m
 }
 
 func (s *Server) askStop() { s.stopOnce.Do(func() { close(s.stop) }) }
@@ -181,9 +217,11 @@ func (s *Server) open(snap *config.Snapshot) error {
 	}
 	s.node = n
 	s.hookListeners()
+	s.hookFiles()
 	s.links = newLinks(n, s.conf, s.log)
 	s.loops = startLoops(n, s.links, s.wakeLog, s.wakeLinks)
 	s.log.Info("Server initialized")
+	s.running.Store(n)
 	s.listen.serve()
 	return nil
 }
@@ -193,12 +231,9 @@ func (s *Server) openNode(snap *config.Snapshot) (*node.Node, error) {
 	if _, err := rand.Read(id[:]); err != nil {
 		return nil, err
 	}
-	var places []byte
-	if snap.GeoIPFile != "" {
-		var err error
-		if places, err = os.ReadFile(inDir(snap.Dir, snap.GeoIPFile)); err != nil {
-			return nil, fmt.Errorf("geoip-file: %w", err)
-		}
+	places, err := geoIP(snap)
+	if err != nil {
+		return nil, fmt.Errorf("geoip-file: %w", err)
 	}
 	wall := clock.System{}
 	o := node.Options{
@@ -213,6 +248,14 @@ func (s *Server) openNode(snap *config.Snapshot) (*node.Node, error) {
 		o.RewriteConfig = s.rewriteConfig
 	}
 	return node.Open(o)
+}
+
+// geoIP reads geoip-file; nil without one.
+func geoIP(snap *config.Snapshot) ([]byte, error) {
+	if snap.GeoIPFile == "" {
+		return nil, nil
+	}
+	return os.ReadFile(inDir(snap.Dir, snap.GeoIPFile))
 }
 
 func (s *Server) openStore() (persist.Store, error) {
@@ -295,6 +338,34 @@ func (s *Server) hookListeners() {
 		}
 		return refuse(resp.ReasonListen, err)
 	})
+}
+
+// hookFiles makes CONFIG SET of other files take effect.
+func (s *Server) hookFiles() {
+	s.conf.OnChange("geoip-file", func(_, next *config.Snapshot) error {
+		file, err := geoIP(next)
+		if err == nil {
+			err = s.node.SetGeoIP(file)
+		}
+		return systemReason(err)
+	})
+	s.conf.OnChange("dir", func(_, next *config.Snapshot) error {
+		info, err := os.Stat(next.Dir)
+		if err == nil && !info.IsDir() {
+			err = syscall.ENOTDIR
+		}
+		return systemReason(err)
+	})
+}
+
+// systemReason is the system's own words for what went wrong, as Redis shows
+// them, where it was the system.
+func systemReason(err error) error {
+	var no syscall.Errno
+	if errors.As(err, &no) {
+		return no
+	}
+	return err
 }
 
 // shutdown ends in an order that loses nothing that was acknowledged: no new
