@@ -72,6 +72,9 @@ func (e *Engine) applyOp(o *op.Op, from Delivery, p *Params, nowMs int64) {
 	default:
 		e.changeKey(o.DB, o.Key, p, nowMs, func(s *op.KeyState) bool {
 			if o.Kind == op.Set {
+				if e.fault == FaultEarlierSet && from == FromSibling && baseAlive(s) {
+					return false
+				}
 				if o.Stamp.Less(s.ValueStamp) {
 					if from == FromSibling {
 						e.stats.valuesLost.Add(1)

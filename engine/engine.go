@@ -78,7 +78,17 @@ type Options struct {
 	Origin    clock.Origin
 	Sink      Sink
 	Params    Params
+	Fault     Fault // for tests only
 }
+
+// Fault is a mistake planted by a test that wants to see the checkers find it.
+// Nothing a server is started with sets one.
+type Fault uint8
+
+const (
+	FaultNone       Fault = iota
+	FaultEarlierSet       // a sibling's SET never replaces a value
+)
 
 // DefaultShards is enough to keep a handful of cores apart.
 const DefaultShards = 64
@@ -92,6 +102,7 @@ type Engine struct {
 	rand      *clock.Rand
 	sink      Sink
 	params    atomic.Pointer[Params]
+	fault     Fault
 	origin    atomic.Uint64
 	// reclaimMs: expired entries with a deadline below it may be reclaimed.
 	reclaimMs atomic.Int64
@@ -171,6 +182,7 @@ func New(o Options) *Engine {
 	e := &Engine{
 		shift:     uint(64 - bits.TrailingZeros(uint(n))),
 		seed:      o.Seed,
+		fault:     o.Fault,
 		databases: o.Databases,
 		rand:      o.Rand,
 		sink:      o.Sink,

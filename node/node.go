@@ -31,6 +31,7 @@ import (
 	"geocache/engine"
 	"geocache/lru"
 	"geocache/persist"
+	"geocache/replicate"
 	"geocache/resp"
 )
 
@@ -60,6 +61,14 @@ type Options struct {
 	Stop func()
 	// Process describes the process for INFO.
 	Process func() ProcessInfo
+	// Faults are planted by tests that want to see the checkers find them.
+	Faults Faults
+}
+
+// Faults are mistakes in the layers below; the zero value has none.
+type Faults struct {
+	Engine    engine.Fault
+	Replicate replicate.Fault
 }
 
 // ProcessInfo is what only the process itself knows.
@@ -115,7 +124,7 @@ func Open(o Options) (*Node, error) {
 	n.clients.init()
 	n.commit = newCommitLog(clock.NewHLC(o.Wall, 0))
 	n.engine = engine.New(engine.Options{
-		Shards: snap.Shards, Databases: snap.Databases, Seed: o.Seed, Rand: n.rand, Sink: n.commit,
+		Shards: snap.Shards, Databases: snap.Databases, Seed: o.Seed, Rand: n.rand, Sink: n.commit, Fault: o.Faults.Engine,
 	})
 	if err := n.openDisk(); err != nil {
 		return nil, err

@@ -163,7 +163,7 @@ func (n *Node) startCore(snap *config.Snapshot) error {
 // held.
 func (n *Node) newCore(snap *config.Snapshot) error {
 	r := &n.repl
-	cfg := replicate.Config{Rand: n.rand, MaxClockSkew: maxClockSkew(snap)}
+	cfg := replicate.Config{Rand: n.rand, MaxClockSkew: maxClockSkew(snap), Fault: n.opts.Faults.Replicate}
 	members, err := n.disk.db.Load().Members()
 	if err != nil {
 		return err

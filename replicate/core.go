@@ -111,6 +111,7 @@ type Config struct {
 	BufferBytes     int           // received, not yet applicable bytes per peer
 	MaxMessageBytes int           // longest batch or state chunk accepted
 	Removed         []Removed     // what a former core's Removed returned
+	Fault           Fault         // for tests only
 }
 
 // Removed remembers a region that left: it may return only as a later
@@ -153,16 +154,17 @@ type Outgoing struct {
 	Frame []byte
 }
 
-// fault is a mistake planted by a test that wants to see the checkers find it.
-type fault uint8
+// Fault is a mistake planted by a test that wants to see the checkers find it.
+// Nothing a server is started with sets one.
+type Fault uint8
 
 const (
-	faultNone fault = iota
-	faultLoseCursor
-	faultIgnoreDeps
-	faultIgnoreOrder
-	faultAckUnapplied
-	faultForgetTransferVector
+	FaultNone Fault = iota
+	FaultLoseCursor
+	FaultIgnoreDeps
+	FaultIgnoreOrder
+	FaultAckUnapplied
+	FaultForgetTransferVector
 )
 
 const (
@@ -195,7 +197,6 @@ type Core struct {
 	marks      []mark // positions and vectors ascend
 	rejudge    bool   // the own identity changed: links have to be judged again
 	out        []Outgoing
-	fault      fault
 	receiver
 }
 
@@ -266,7 +267,7 @@ func (c *Core) trimMarks() {
 
 // positionFor is a log position before which v covers everything.
 func (c *Core) positionFor(v clock.Vector) uint64 {
-	if c.fault == faultLoseCursor {
+	if c.cfg.Fault == FaultLoseCursor {
 		return c.host.LogEnd()
 	}
 	first := c.host.LogFirst()

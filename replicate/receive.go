@@ -173,10 +173,10 @@ func (c *Core) take(p *peer, b op.Batch) error {
 // ready reports whether b is the next of its origin, all it depends on is
 // applied, it is not from the future and the region takes batches.
 func (c *Core) ready(b op.Batch) bool {
-	if c.fault != faultIgnoreOrder && b.Prev != c.vec[b.Origin] || c.stopped != nil || c.tooEarly(b.Last()) {
+	if c.cfg.Fault != FaultIgnoreOrder && b.Prev != c.vec[b.Origin] || c.stopped != nil || c.tooEarly(b.Last()) {
 		return false
 	}
-	if c.fault == faultIgnoreDeps {
+	if c.cfg.Fault == FaultIgnoreDeps {
 		return true
 	}
 	for _, s := range b.Deps {

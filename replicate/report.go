@@ -74,7 +74,7 @@ func (c *Core) sendReport(p *peer) {
 	}
 	now := sentReport{r.seq, c.host.Vector(), c.host.Synced()}
 	r.applied, r.synced, r.have = changed(p.base.applied, now.applied), changed(p.base.synced, now.synced), c.receivedAhead()
-	if c.fault == faultAckUnapplied {
+	if c.cfg.Fault == FaultAckUnapplied {
 		for _, q := range c.queues {
 			for _, it := range q.items {
 				r.applied.Raise(it.b.Origin, it.b.Last())

@@ -34,7 +34,7 @@ func (s *sim) peer(at, name string) PeerStatus {
 }
 
 // joinLate runs a deployment whose logs are cut and adds an empty region.
-func joinLate(seed uint64, f fault) *sim {
+func joinLate(seed uint64, f Fault) *sim {
 	s := newSim(seed, "aa", "bb")
 	s.autoSync = true
 	for range 300 {
@@ -76,7 +76,7 @@ func joinLate(seed uint64, f fault) *sim {
 
 func TestTransferToLateRegion(t *testing.T) {
 	for seed := range uint64(40) {
-		s := joinLate(seed, faultNone)
+		s := joinLate(seed, FaultNone)
 		s.check(t)
 		for _, n := range s.nodes {
 			if len(n.host.emptied) > 0 {
@@ -87,7 +87,7 @@ func TestTransferToLateRegion(t *testing.T) {
 			}
 		}
 	}
-	if joinLate(1, faultForgetTransferVector).failure == "" {
+	if joinLate(1, FaultForgetTransferVector).failure == "" {
 		t.Error("a transfer that does not raise the vector goes unnoticed")
 	}
 }

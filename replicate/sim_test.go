@@ -316,7 +316,7 @@ type sim struct {
 	blocked     map[[2]string]bool
 	writes      []simWrite
 	failure     string
-	fault       fault
+	fault       Fault
 	exportBytes int
 	wireBytes   int64
 	cfg         Config
@@ -355,7 +355,7 @@ func (s *sim) boot(n *simNode) {
 	cfg := s.cfg
 	cfg.Rand = clock.NewRand(s.rnd.Uint64())
 	n.core = New(cfg, n.host)
-	n.core.fault = s.fault
+	n.core.cfg.Fault = s.fault
 	n.startUs = s.nowUs - int64(s.rnd.IntN(1000))
 	for peer := range n.up {
 		s.must(n.core.AddPeer(peer, PeerOptions{}))
@@ -576,7 +576,7 @@ func (s *sim) heal() {
 }
 
 // chaosSeed is one whole scenario; the answer says what failed.
-func chaosSeed(seed uint64, f fault) string {
+func chaosSeed(seed uint64, f Fault) string {
 	all := []string{"aa", "bb", "cc", "dd", "ee"}
 	r := rand.New(rand.NewPCG(seed, 1))
 	n := 2 + r.IntN(2)
@@ -641,10 +641,10 @@ func TestSimulatedBudgets(t *testing.T) {
 
 const budgetSeeds = 100
 
-func (s *sim) setFault(f fault) {
+func (s *sim) setFault(f Fault) {
 	s.fault = f
 	for _, n := range s.nodes {
-		n.core.fault = f
+		n.core.cfg.Fault = f
 	}
 }
 
@@ -676,7 +676,7 @@ func TestSimulatedChaos(t *testing.T) {
 		seeds = 60
 	}
 	for seed, failed := 0, 0; seed < seeds && failed < 5; seed++ {
-		if why := chaosSeed(uint64(seed), faultNone); why != "" {
+		if why := chaosSeed(uint64(seed), FaultNone); why != "" {
 			t.Errorf("seed %d: %s", seed, why)
 			failed++
 		}
@@ -684,9 +684,9 @@ func TestSimulatedChaos(t *testing.T) {
 }
 
 func TestSimulationFindsPlantedFaults(t *testing.T) {
-	for f, name := range map[fault]string{
-		faultLoseCursor: "cursor lost", faultIgnoreDeps: "dependencies ignored",
-		faultIgnoreOrder: "order of an origin ignored", faultAckUnapplied: "unapplied acknowledged",
+	for f, name := range map[Fault]string{
+		FaultLoseCursor: "cursor lost", FaultIgnoreDeps: "dependencies ignored",
+		FaultIgnoreOrder: "order of an origin ignored", FaultAckUnapplied: "unapplied acknowledged",
 	} {
 		found := false
 		for seed := uint64(0); seed < 40 && !found; seed++ {

@@ -236,7 +236,7 @@ func (c *Core) advanceTransfer(p *peer) error {
 	for p.takenBeyond[p.takenNext] {
 		if f := p.takenFinal; f != nil && f.seq == p.takenNext {
 			v := f.vector
-			if c.fault == faultForgetTransferVector {
+			if c.cfg.Fault == FaultForgetTransferVector {
 				v = clock.Vector{}
 			}
 			if err := c.host.StateDone(v); err != nil {
