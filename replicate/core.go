@@ -13,6 +13,9 @@ var (
 	// ErrCut is what Host.ReadLog returns, wrapped or plain, when the log no
 	// longer holds the position asked for.
 	ErrCut = errors.New("replicate: log is cut before that position")
+	// ErrNotYet is what Host.StateDone returns, wrapped or plain, while it is at
+	// work: it is called again.
+	ErrNotYet = errors.New("replicate: not yet done")
 	// ErrFull is what Host.Apply and ApplyState return, wrapped or plain, when
 	// the region can take no more for now.
 	ErrFull = errors.New("replicate: region is full")
@@ -84,7 +87,9 @@ type Host interface {
 	ExportState(cursor uint64, maxBytes int) (entries []StateEntry, next uint64, err error)
 	// ApplyState joins entries into the region. It copies what it keeps.
 	ApplyState(entries []StateEntry) error
-	// StateDone raises the vector to include v, atomically.
+	// StateDone raises the vector to include v, atomically, after everything
+	// joined before is durable. With ErrNotYet it is called again on a later
+	// Tick, with the same v unless the transfer was given up.
 	StateDone(v clock.Vector) error
 	Identity() Identity
 	// AdoptDeployment makes id the region's deployment. A firm id that it
@@ -225,6 +230,9 @@ func (c *Core) begin() {
 
 // enter notes the time and what changed in the region since the last call.
 func (c *Core) enter(nowUs int64) {
+	if c.nowUs == 0 && len(c.marks) > 0 {
+		c.marks[0].timeUs = nowUs // made before there was a time
+	}
 	c.nowUs = max(c.nowUs, nowUs)
 	c.vec = c.host.Vector()
 }

@@ -166,7 +166,7 @@ func (c *Core) onReport(p *peer, r report) error {
 	p.history.add(word{p.acked.Clone(), p.synced.Clone(), r.reading, c.nowUs})
 	p.settle(c.vec)
 	c.onTransferAck(p, &r)
-	if c.source == p && uint64(r.reading) >= p.takenID && r.sending != p.takenID {
+	if c.source == p && !p.finishing() && uint64(r.reading) >= p.takenID && r.sending != p.takenID {
 		c.dropTransferFrom(p) // given up by the sender after it began
 	}
 	if r.heartbeat {

@@ -1,6 +1,7 @@
 package replicate
 
 import (
+	"errors"
 	"fmt"
 
 	"geocache/clock"
@@ -132,8 +133,13 @@ func (c *Core) onTransferAck(p *peer, r *report) {
 	}
 }
 
-// checkSource gives up on a source that fell silent.
+// checkSource ends a transfer of which everything is here, and gives up on a
+// source that fell silent before.
 func (c *Core) checkSource() {
+	if c.source != nil && c.source.finishing() {
+		c.finishTransfer(c.source)
+		return
+	}
 	if c.source != nil && c.nowUs-c.sourceUs > sourceIdleUs && !c.alive(c.source) {
 		c.dropTransferFrom(c.source)
 	}
@@ -186,7 +192,7 @@ func (c *Core) onState(p *peer, payload []byte) error {
 		return fmt.Errorf("replicate: %q sends changes in the name of this region's incarnation that it never made", p.name)
 	}
 	if c.source != nil && c.source != p {
-		if c.nowUs-c.sourceUs < sourceIdleUs {
+		if c.nowUs-c.sourceUs < sourceIdleUs || c.source.finishing() {
 			return nil // reported as busy
 		}
 		c.dropTransferFrom(c.source)
@@ -215,7 +221,8 @@ func (c *Core) onState(p *peer, payload []byte) error {
 		p.owed.Merge(s.holds)
 	}
 	p.takenBeyond[s.seq] = true
-	return c.advanceTransfer(p)
+	c.advanceTransfer(p)
+	return nil
 }
 
 // fromFuture reports whether a chunk has to wait for our clock.
@@ -232,30 +239,40 @@ func (c *Core) fromFuture(p *peer, s *stateChunk) bool {
 
 // advanceTransfer counts what is there without a gap, and ends the transfer
 // when that is all.
-func (c *Core) advanceTransfer(p *peer) error {
+func (c *Core) advanceTransfer(p *peer) {
 	for p.takenBeyond[p.takenNext] {
-		if f := p.takenFinal; f != nil && f.seq == p.takenNext {
-			v := f.vector
-			if c.cfg.Fault == FaultForgetTransferVector {
-				v = clock.Vector{}
-			}
-			if err := c.host.StateDone(v); err != nil {
-				delete(p.takenBeyond, f.seq)
-				c.stop(p, err)
-				return nil
-			}
-			c.vec.Merge(v)
-			p.takenNext++
-			p.takenFromNow, p.takenBeyond, p.takenFinal = false, nil, nil
-			c.source = nil
-			c.addMark()
-			c.drain()
-			return nil
-		}
 		delete(p.takenBeyond, p.takenNext)
 		p.takenNext++
 	}
-	return nil
+	c.finishTransfer(p)
+}
+
+// finishing reports whether all of the transfer from p is here and only the
+// host has yet to end it.
+func (p *peer) finishing() bool { return p.takenFinal != nil && p.takenNext > p.takenFinal.seq }
+
+// finishTransfer raises the vector once all chunks are in; until the host has
+// done it, Tick calls again.
+func (c *Core) finishTransfer(p *peer) {
+	if !p.finishing() || c.stopped != nil {
+		return
+	}
+	v := p.takenFinal.vector
+	if c.cfg.Fault == FaultForgetTransferVector {
+		v = clock.Vector{}
+	}
+	switch err := c.host.StateDone(v); {
+	case errors.Is(err, ErrNotYet):
+		return
+	case err != nil:
+		c.stop(p, err)
+		return
+	}
+	c.vec.Merge(v)
+	p.takenFromNow, p.takenBeyond, p.takenFinal = false, nil, nil
+	c.source, p.ackDue = nil, true
+	c.addMark()
+	c.drain()
 }
 
 // dropTransferFrom gives up a transfer; its source will begin another.
