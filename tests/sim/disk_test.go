@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"bytes"
 	"math/rand/v2"
 	"slices"
 
@@ -95,8 +96,30 @@ func (s *watchedStore) Sync() error {
 var amnesia = []string{"meta/identity", "meta/bound"}
 
 func (s *watchedStore) Get(key []byte) ([]byte, error) {
-	if s.r.opening && s.r.lives > 1 && s.r.w.plan.fault == faultForgetIdentity && slices.Contains(amnesia, string(key)) {
+	if s.r.opening && s.r.forgets() && slices.Contains(amnesia, string(key)) {
 		return nil, persist.ErrNotFound
 	}
 	return s.Store.Get(key)
+}
+
+// Iter hides a row from a start under faultLostRow.
+func (s *watchedStore) Iter(lower, upper []byte) (persist.Iterator, error) {
+	it, err := s.Store.Iter(lower, upper)
+	if s.r.opening && s.r.w.plan.fault == faultLostRow && bytes.HasPrefix(lower, []byte("row/")) {
+		it = &blindIterator{Iterator: it}
+	}
+	return it, err
+}
+
+// blindIterator passes over the second key.
+type blindIterator struct {
+	persist.Iterator
+	moves int
+}
+
+func (b *blindIterator) Next() bool {
+	if b.moves++; b.moves == 1 && !b.Iterator.Next() {
+		return false
+	}
+	return b.Iterator.Next()
 }

@@ -32,9 +32,8 @@ type region struct {
 	opening bool
 	startUs int64
 	bornMs  int64 // wall time of the first start
+	ended   ending
 	conns   []*conn
-	last    clock.Stamp // newest own stamp observed in this life
-	sweep   clock.Reading
 
 	writing, linking bool // a step is queued
 	diskFailed       bool
@@ -113,7 +112,7 @@ func (r *region) start() {
 	nowMs := r.clockNow()
 	if r.bornMs == 0 {
 		r.bornMs = nowMs
-	} else if w.plan.fault == faultForgetIdentity {
+	} else if r.forgets() {
 		r.skewMs += r.bornMs - nowMs
 		r.clockNow()
 	}
@@ -130,6 +129,7 @@ func (r *region) start() {
 		WakeLog: r.wakeLog, WakeLinks: r.wakeLinks,
 		RewriteConfig: nil, Stop: func() {},
 		Process: func() node.ProcessInfo { return node.ProcessInfo{} },
+		Faults:  w.plan.fault.planted(),
 	})
 	r.opening = false
 	if err != nil {
@@ -158,7 +158,11 @@ func (r *region) checkOrigin() {
 	if prev, ok := h.ended[o]; ok && prev != endedCleanly && r.w.plan.fault == faultNone {
 		r.w.fail("%s: goes on as %v after it %s", r.name, o, prev)
 	}
-	r.last = clock.Stamp{}
+}
+
+// forgets reports whether this start suffers faultForgetIdentity.
+func (r *region) forgets() bool {
+	return r.w.plan.fault == faultForgetIdentity && r.ended == endedPower
 }
 
 func (r *region) wakeLog() {
@@ -243,6 +247,7 @@ func (r *region) crash(how ending) {
 // was acknowledged before safeUs is promised.
 func (r *region) end(how ending, safeUs int64) {
 	r.w.history.endLife(r, how, safeUs)
+	r.ended = how
 	r.n = nil
 	r.life++
 	for _, c := range r.conns {

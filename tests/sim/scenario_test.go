@@ -10,23 +10,39 @@ import (
 	"geocache/clock"
 	"geocache/command"
 	"geocache/engine"
+	"geocache/node"
 	"geocache/op"
 	"geocache/persist"
+	"geocache/replicate"
 )
 
-// fault is a bug planted to see the checkers find it. All of them sit around
-// the product or in what it offers to tests, none is reachable from a server.
+// fault is a bug planted to see the checkers find it. Most sit around the
+// product; the others are what the layers offer tests. A server has none.
 type fault uint8
 
 const (
 	faultNone           fault = iota
 	faultLyingSync            // the store acknowledges syncs that it did not do
-	faultForgetIdentity       // a restart finds neither identity nor clock bound, and an old clock
-	faultOlderWins            // a region keeps the older of two values
-	faultAllOlderWins         // all regions do, so they agree
+	faultLostRow              // a start does not see one of the rows
+	faultForgetIdentity       // after a power failure neither identity nor clock is as it was
+	faultEarlierSet           // a merge in which a sibling's SET never replaces a value
+	faultAllOlderWins         // all regions agree on a value that is not the newest
 	faultLostCursor           // a sender believes that a sibling has everything
 	faultAckUnapplied         // a receiver acknowledges what it has not applied
 )
+
+// planted are the faults that layers below the node are asked for.
+func (f fault) planted() node.Faults {
+	switch f {
+	case faultEarlierSet:
+		return node.Faults{Engine: engine.FaultEarlierSet}
+	case faultLostCursor:
+		return node.Faults{Replicate: replicate.FaultLoseCursor}
+	case faultAckUnapplied:
+		return node.Faults{Replicate: replicate.FaultAckUnapplied}
+	}
+	return node.Faults{}
+}
 
 // plan is what a seed decides before the first event.
 type plan struct {
@@ -406,16 +422,16 @@ func (w *world) checkKey(r *region, k key, x expected, v clock.Vector) {
 	}
 }
 
-// plantOlder puts an older write of a register over the newest, as a merge
-// that gets the order wrong would: in one region, or in all.
+// plantOlder puts an older write of a register over the newest in all regions,
+// as a merge that gets the order wrong everywhere would.
 func (w *world) plantOlder() {
-	if w.plan.fault != faultOlderWins && w.plan.fault != faultAllOlderWins {
+	if w.plan.fault != faultAllOlderWins {
 		return
 	}
 	for _, name := range registers {
 		k := key{0, name}
 		st, ok := w.regions[0].state(k)
-		if !ok || st.Dead.At >= st.ValueStamp.At || st.DeadlineMs != 0 {
+		if !ok || !st.Dead.Less(st.ValueStamp) || st.DeadlineMs != 0 {
 			continue
 		}
 		for _, old := range w.history.writes {
@@ -423,9 +439,10 @@ func (w *world) plantOlder() {
 				continue
 			}
 			wrong := op.KeyState{ValueStamp: clock.Stamp{At: st.ValueStamp.At, Origin: st.ValueStamp.Origin + 1}, Value: []byte(old.value)}
-			for i, r := range w.regions {
-				if i == 0 || w.plan.fault == faultAllOlderWins {
-					_ = r.n.Engine().ApplyStates([]engine.StateEntry{{DB: 0, Key: []byte(name), State: wrong.Append(nil)}}, r.clockNow())
+			for _, r := range w.regions {
+				err := r.n.Engine().ApplyStates([]engine.StateEntry{{DB: 0, Key: []byte(name), State: wrong.Append(nil)}}, r.clockNow())
+				if err != nil {
+					w.fail("%s: plant: %v", r.name, err)
 				}
 			}
 			return

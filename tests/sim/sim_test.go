@@ -86,18 +86,23 @@ func TestSimReplays(t *testing.T) {
 // The checkers must find planted bugs, and within a few seeds.
 func TestSimFindsPlantedFaults(t *testing.T) {
 	for f, name := range map[fault]string{
-		faultLyingSync: "unsynced acknowledgement", faultForgetIdentity: "stamps used again",
-		faultOlderWins: "merge keeps the older", faultAllOlderWins: "every merge keeps the older",
+		faultLyingSync: "unsynced acknowledgement", faultLostRow: "lost row", faultForgetIdentity: "stamps used again",
+		faultEarlierSet: "wrong merge", faultAllOlderWins: "wrong merge everywhere",
+		faultLostCursor: "lost cursor", faultAckUnapplied: "acknowledged before applied",
 	} {
 		t.Run(name, func(t *testing.T) {
-			for seed := uint64(1); seed <= 30; seed++ {
+			for seed := uint64(1); seed <= 40; seed++ {
 				p := planOf(seed, 3)
-				p.fault, p.crashes = f, 30
+				p.fault, p.crashes, p.partitions = f, 30, 60
 				if f == faultLyingSync {
 					p.fsync = "always"
 				}
 				if w := runSeed(seed, p, nil); w.failure != "" {
 					t.Logf("found with seed %d: %s", seed, firstLine(w.failure))
+					p.fault = faultNone
+					if w := runSeed(seed, p, nil); w.failure != "" {
+						t.Errorf("seed %d fails without it, too: %s", seed, w.failure)
+					}
 					return
 				}
 			}
