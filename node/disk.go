@@ -386,6 +386,33 @@ func (n *Node) checkpointNow() error {
 	return err
 }
 
+// wantCheckpoint asks for a checkpoint that begins after this call, and returns
+// the number of those done by now or under way: it is done when
+// checkpointedSince says so.
+func (n *Node) wantCheckpoint() int64 {
+	c := &n.disk.checkpoint
+	c.Lock()
+	defer c.Unlock()
+	n.stats.wantRows.Store(true)
+	if c.run != nil {
+		return c.count + 1
+	}
+	return c.count
+}
+
+func (n *Node) checkpointedSince(number int64) bool {
+	c := &n.disk.checkpoint
+	c.Lock()
+	defer c.Unlock()
+	if c.count > number {
+		return true
+	}
+	if c.run == nil {
+		n.stats.wantRows.Store(true) // the one wanted failed, or was given up
+	}
+	return false
+}
+
 // checkpointDone books a finished checkpoint. The caller holds its lock.
 func (n *Node) checkpointDone(v clock.Vector) {
 	c := &n.disk.checkpoint
@@ -411,7 +438,8 @@ func (n *Node) startCheckpoint(db *persist.DB) bool {
 	c := &n.disk.checkpoint
 	now := n.wall.NowMs()
 	pos, vector := n.commit.position()
-	if pos == db.CheckpointPos() {
+	joined := n.repl.joined.Load()
+	if pos == db.CheckpointPos() && !joined {
 		c.lastMs = now
 		return false
 	}
@@ -421,8 +449,10 @@ func (n *Node) startCheckpoint(db *persist.DB) bool {
 		return false
 	}
 	db.Log.SetRetain(n.retainWithin(db))
+	n.repl.joined.Store(false)
 	run, err := db.StartCheckpoint(rowSource{n}, pos, vector)
 	if err != nil {
+		n.repl.joined.Store(joined)
 		if !c.failing {
 			n.log.Error("checkpoint failed", "error", err)
 		}

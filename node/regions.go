@@ -26,14 +26,19 @@ import (
 type repl struct {
 	mu struct {
 		sync.Mutex
-		core     *replicate.Core
-		draining command.Switch
-		attached string            // the attachment sent last
-		heard    map[string]string // newest attachments
-		linkErrs map[string]string // why the transport cannot reach a sibling
-		lags     map[string]int64  // by sibling, in milliseconds, or geo.Unknown
-		former   []uint64
-		copying  bool // metaCopying is set
+		core      *replicate.Core
+		draining  command.Switch
+		attached  string            // the attachment sent last
+		heard     map[string]string // newest attachments
+		linkErrs  map[string]string // why the transport cannot reach a sibling
+		lags      map[string]int64  // by sibling, in milliseconds, or geo.Unknown
+		former    []uint64
+		refusedMs int64 // when a refused frame was last logged
+		copying   bool  // metaCopying is set
+		// ending is the vector of a copy that is all here, while a checkpoint
+		// after number endingFrom brings it to disk.
+		ending     clock.Vector
+		endingFrom int64
 	}
 	dir     *geo.Directory
 	locator atomic.Pointer[geo.Locator]
@@ -44,6 +49,7 @@ type repl struct {
 		bytes  int
 	}
 	grew     atomic.Bool
+	joined   atomic.Bool // states came in that no log and no row holds yet
 	siblings atomic.Pointer[[]Sibling]
 	syncing  atomic.Bool
 	stable   atomic.Pointer[clock.Vector]
@@ -240,7 +246,7 @@ func (n *Node) TakeFrames() []Frame {
 	r := &n.repl
 	r.inbox.Lock()
 	in := r.inbox.frames
-	r.inbox.frames, r.inbox.bytes = nil, 0
+	r.inbox.frames = nil
 	r.inbox.Unlock()
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -248,11 +254,7 @@ func (n *Node) TakeFrames() []Frame {
 		return nil
 	}
 	now := n.opts.Micros()
-	for _, f := range in {
-		if err := r.mu.core.Step(f.Peer, f.Data, now); err != nil {
-			n.log.Warn("a sibling's frame was refused", "region", f.Peer, "error", err)
-		}
-	}
+	n.stepFrames(in, now)
 	if r.grew.Swap(false) {
 		r.mu.core.LogGrew(now)
 	}
@@ -267,6 +269,45 @@ func (n *Node) TakeFrames() []Frame {
 		}
 	}
 	return out
+}
+
+// stepMicros is how long frames are stepped before answers and other work get
+// their turn.
+const stepMicros = 5_000
+
+// stepFrames steps frames for a while; the rest waits for the next call.
+// repl.mu is held.
+func (n *Node) stepFrames(in []Frame, now int64) {
+	r := &n.repl
+	size, i := 0, 0
+	for ; i < len(in) && (i == 0 || n.opts.Micros()-now < stepMicros); i++ {
+		f := in[i]
+		size += len(f.Data)
+		if err := r.mu.core.Step(f.Peer, f.Data, now); err != nil {
+			n.refusedFrame(f.Peer, err)
+		}
+	}
+	r.inbox.Lock()
+	defer r.inbox.Unlock()
+	r.inbox.bytes -= size
+	if rest := in[i:]; len(rest) > 0 {
+		r.inbox.frames = append(rest, r.inbox.frames...)
+		n.opts.WakeLinks()
+	}
+}
+
+// refusedMs is the least time between two log lines about refused frames: any
+// client that may send frames may send bad ones.
+const refusedMs = 1000
+
+// refusedFrame logs a frame that breaks the protocol; repl.mu is held.
+func (n *Node) refusedFrame(from string, err error) {
+	now := n.wall.NowMs()
+	if since := now - n.repl.mu.refusedMs; since >= 0 && since < refusedMs {
+		return
+	}
+	n.repl.mu.refusedMs = now
+	n.log.Warn("a sibling's frame was refused", "region", from, "error", err)
 }
 
 // markCopying keeps the durable mark of a copy that is not complete; repl.mu is
@@ -417,7 +458,7 @@ func (n *Node) hear(p replicate.PeerStatus) {
 	case replicate.StateDown:
 		// Silence on a connection that still stands counts as failing.
 		n.sampleLink(p.Name, geo.Failed, 0)
-	case replicate.StateSuspended:
+	case replicate.StateSuspended, replicate.StateRefused, replicate.StateVersion:
 		state = geo.Suspended
 	case replicate.StateClock:
 		state = geo.Clock

@@ -81,14 +81,30 @@ func (h host) ApplyState(entries []replicate.StateEntry) error {
 	for i, e := range entries {
 		es[i] = engine.StateEntry{DB: e.DB, Key: e.Key, State: e.State}
 	}
-	return h.n.engine.ApplyStates(es, h.n.wall.NowMs())
+	err := h.n.engine.ApplyStates(es, h.n.wall.NowMs())
+	h.n.repl.joined.Store(true)
+	return err
 }
 
 // StateDone makes the transferred state durable together with the vector that
-// covers it, before anything that builds on it enters the log.
+// covers it, before anything that builds on it enters the log. The rows, of
+// which there may be millions, are left to a checkpoint of their own first, so
+// that the protocol does not stand still for long.
 func (h host) StateDone(v clock.Vector) error {
-	h.n.engine.WithWorld(func() { h.n.commit.raise(v) })
-	return h.n.checkpointNow()
+	n := h.n
+	r := &n.repl
+	if !v.Equal(r.mu.ending) {
+		r.mu.ending, r.mu.endingFrom = v.Clone(), n.wantCheckpoint()
+	}
+	if !n.checkpointedSince(r.mu.endingFrom) {
+		return replicate.ErrNotYet
+	}
+	n.engine.WithWorld(func() { n.commit.raise(v) })
+	if err := n.checkpointNow(); err != nil {
+		return err
+	}
+	r.mu.ending = nil
+	return nil
 }
 
 func (h host) Identity() replicate.Identity {
