@@ -50,7 +50,7 @@ func configRow() Row {
 				},
 			},
 			{
-				Name: "set", Arity: -4, Flags: configFlags, Run: configSet,
+				Name: "set", Arity: -4, Flags: configFlags | World, Run: configSet,
 				Doc: Doc{
 					Summary: "Sets parameters: all of those given, or none.",
 					Since:   "2.0.0", Group: "server", Complexity: "O(N) when N is the number of configuration parameters provided",
@@ -89,7 +89,7 @@ func configSet(c *Ctx) {
 	for ; len(words) > 0; words = words[2:] {
 		pairs = append(pairs, config.Pair{Name: string(words[0]), Value: string(words[1])})
 	}
-	if err := c.Host.ConfigSet(pairs, c.caller()); err != nil {
+	if err := c.Host.ConfigSet(pairs, c.caller(), c.InExec); err != nil {
 		c.failConfig(err)
 		return
 	}

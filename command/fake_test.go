@@ -53,7 +53,10 @@ func (s *fakeSession) Reset() {
 	s.h.out.SetProto(2)
 	s.note("reset")
 }
-func (s *fakeSession) Line() string        { return "id=7 name=" + s.name }
+func (s *fakeSession) Line() string { return "id=7 name=" + s.name }
+func (s *fakeSession) Await(work func() error) (bool, error) {
+	return true, work()
+}
 func (s *fakeSession) SleepUntil(ms int64) { s.note("sleep %d", ms-s.h.clock.NowMs()) }
 func (s *fakeSession) InMulti() bool       { return false }
 func (s *fakeSession) BeginMulti()         { s.note("multi") }
@@ -118,7 +121,7 @@ func (f *fakeHost) Unblock(id int64, asError Switch) bool {
 	f.note("unblock %d %d", id, asError)
 	return id == 8
 }
-func (f *fakeHost) ConfigSet(pairs []config.Pair, caller config.Caller) error {
+func (f *fakeHost) ConfigSet(pairs []config.Pair, caller config.Caller, _ Switch) error {
 	return f.h.config.Set(pairs, caller)
 }
 func (f *fakeHost) ConfigRewrite() error { return f.err }
@@ -128,6 +131,19 @@ func (f *fakeHost) Info(sections []string, _ func() map[int]engine.DBInfo) strin
 }
 func (f *fakeHost) Shutdown(m ShutdownMode) error {
 	f.note("shutdown %+v", m)
+	return f.err
+}
+func (f *fakeHost) Save() error {
+	f.note("save")
+	return f.err
+}
+func (f *fakeHost) SaveInBackground(t SaveTime) error {
+	f.note("bgsave %d", t)
+	return f.err
+}
+func (f *fakeHost) LastSaveMs() int64 { return 1_700_000_000_999 }
+func (f *fakeHost) RewriteLog() error {
+	f.note("rewrite")
 	return f.err
 }
 func (f *fakeHost) SetActiveExpire(s Switch) { f.note("active-expire %d", s) }

@@ -34,6 +34,11 @@ type Session interface {
 	Reset()
 	// Line is the session as CLIENT INFO shows it, without a newline.
 	Line() string
+	// Await runs work that may block while the session is parked. The handler,
+	// which must be a Control row's that may not stand in MULTI, returns
+	// without a reply and is called anew once the work has ended; then done is
+	// set.
+	Await(work func() error) (done bool, err error)
 	// SleepUntil parks the session: the reply to the running command leaves,
 	// and the next command runs, at that time.
 	SleepUntil(unixMs int64)
@@ -115,7 +120,7 @@ type Host interface {
 
 	// ConfigSet applies all pairs or none, with their effects. Whether data is
 	// being loaded is the host's to add to the caller.
-	ConfigSet(pairs []config.Pair, caller config.Caller) error
+	ConfigSet(pairs []config.Pair, caller config.Caller, inExec Switch) error
 	// ConfigRewrite writes the configuration file.
 	ConfigRewrite() error
 	ResetStats()
@@ -124,8 +129,21 @@ type Host interface {
 	// tx's, so that INFO can stand among the writes of a MULTI.
 	Info(sections []string, counts func() map[int]engine.DBInfo) string
 	// Shutdown begins the end of the server, or with Abort gives it up. Where
-	// it returns nil no further command of any session runs.
+	// it returns nil no further command of any session runs. It may block.
 	Shutdown(ShutdownMode) error
+
+	// Save writes a snapshot. It blocks.
+	Save() error
+	// SaveInBackground writes a snapshot of the data as it is, or of a moment
+	// soon.
+	SaveInBackground(SaveTime) error
+	// LastSaveMs is when the last snapshot was complete, in milliseconds since
+	// the epoch; before the first, when the server started.
+	LastSaveMs() int64
+	// RewriteLog makes the log on disk as short as it can be, soon. Where none
+	// is kept it does nothing.
+	RewriteLog() error
+
 	// SetActiveExpire stops and restarts the reclaiming of expired keys that
 	// nobody reads, for tests.
 	SetActiveExpire(Switch)
@@ -140,6 +158,15 @@ type ShutdownMode struct {
 	Force Switch
 	Abort Switch
 }
+
+// SaveTime is when a snapshot is taken.
+type SaveTime uint8
+
+const (
+	SaveNow SaveTime = iota
+	// SaveLater is once locks are free and no other snapshot is written.
+	SaveLater
+)
 
 // Choice is yes, no, or what the configuration says.
 type Choice uint8

@@ -132,7 +132,12 @@ type Row struct {
 	Scope func(*Ctx) []engine.Key
 
 	parent *Row
+	index  int // among all rows of the table
 }
+
+// Index numbers the rows of a table, subcommands included, from 0; see
+// Table.Len.
+func (r *Row) Index() int { return r.index }
 
 // FullName is the name errors and COMMAND use: "config|get".
 func (r *Row) FullName() string {
@@ -223,6 +228,8 @@ type Ctx struct {
 	DB   int
 	Sess Session
 	Host Host
+	// InExec is on where EXEC runs the command: locks on data are held.
+	InExec Switch
 }
 
 // Key is argument i as a key of the session's database.

@@ -81,11 +81,12 @@ func shutdown(c *Ctx) {
 		c.Fail(resp.ErrSyntax)
 		return
 	}
-	if err := c.Host.Shutdown(m); err != nil {
+	host := c.Host // c is another command's by the time the work begins
+	switch done, err := c.Sess.Await(func() error { return host.Shutdown(m) }); {
+	case !done:
+	case err != nil:
 		c.FailWith(err)
-		return
-	}
-	if m.Abort == On {
+	case m.Abort == On:
 		c.Out.OK()
 	}
 }

@@ -13,13 +13,14 @@ import (
 type Table struct {
 	rows   []*Row
 	byName map[string]*Row
+	all    int // rows with their subcommands
 }
 
 // New builds the table of all groups.
 func New() (*Table, error) {
 	return build(
 		connectionRows(), stringRows(), keyRows(), transactionRows(),
-		serverRows(), regionRows(),
+		serverRows(), persistRows(), regionRows(),
 	)
 }
 
@@ -36,10 +37,11 @@ func build(groups ...[]Row) (*Table, error) {
 			if err := check(r); err != nil {
 				return nil, err
 			}
+			r.index = t.number()
 			seen := map[string]bool{}
 			for j := range r.Subs {
 				s := &r.Subs[j]
-				s.parent = r
+				s.parent, s.index = r, t.number()
 				if seen[s.Name] {
 					return nil, fmt.Errorf("command: %s has two rows", s.FullName())
 				}
@@ -54,6 +56,15 @@ func build(groups ...[]Row) (*Table, error) {
 	}
 	return t, nil
 }
+
+// number is the next row's index.
+func (t *Table) number() int {
+	t.all++
+	return t.all - 1
+}
+
+// Len is how many rows there are, subcommands included.
+func (t *Table) Len() int { return t.all }
 
 func check(r *Row) error {
 	bad := func(why string) error { return fmt.Errorf("command: row %s: %s", r.FullName(), why) }

@@ -40,20 +40,43 @@ func compareRowKeys(a, b RowKey) int {
 	return 0
 }
 
-// MarkDirty queues every key: rows are wanted for all that is in memory. The
-// caller holds the world.
+// MarkDirty queues every key, once: rows are wanted for all that is in memory.
+// The caller holds the world.
 func (e *Engine) MarkDirty() {
 	for _, s := range e.shards {
+		s.dirty = nil
 		for db, t := range s.dbs {
 			if t == nil {
 				continue
 			}
 			t.each(func(x *entry) {
-				if x.flags&dirty == 0 {
-					x.flags |= dirty
-					s.dirty = append(s.dirty, RowKey{db, x.key})
+				x.flags |= dirty
+				s.dirty = append(s.dirty, RowKey{db, x.key})
+			})
+		}
+	}
+	clear(e.flushed)
+}
+
+// DropEvicted forgets the keys whose value is only on disk, as eviction without
+// a disk would have. The caller holds the world.
+func (e *Engine) DropEvicted() {
+	p := e.params.Load()
+	for _, s := range e.shards {
+		for db, t := range s.dbs {
+			if t == nil {
+				continue
+			}
+			var gone []*entry
+			t.each(func(x *entry) {
+				if x.flags&onDisk != 0 {
+					gone = append(gone, x)
 				}
 			})
+			for _, x := range gone {
+				t.remove(x)
+				e.account(s, t, db, x, p)
+			}
 		}
 	}
 }

@@ -83,8 +83,7 @@ func (e *Engine) NewTx() *Tx { return &Tx{e: e} }
 func (t *Tx) Run(sc Scope, nowMs int64, fn func(*Tx)) (err error) {
 	t.acquire(sc)
 	t.now = nowMs
-	t.p = t.e.params.Load()
-	t.ops.Origin = t.e.Origin()
+	t.begin()
 	defer func() {
 		if r := recover(); r != nil {
 			need, ok := r.(*NeedRow)
@@ -101,6 +100,21 @@ func (t *Tx) Run(sc Scope, nowMs int64, fn func(*Tx)) (err error) {
 	fn(t)
 	t.commit()
 	return nil
+}
+
+// begin takes up the settings in force.
+func (t *Tx) begin() {
+	t.p = t.e.params.Load()
+	t.ops.Origin = t.e.Origin()
+}
+
+// CommitSoFar commits what the tx has done as a batch of its own and goes on,
+// under the settings then in force. EXEC does so around a command that changes
+// what consumes ops.
+func (t *Tx) CommitSoFar() {
+	t.commit()
+	t.forget()
+	t.begin()
 }
 
 func (t *Tx) acquire(sc Scope) {
@@ -131,16 +145,21 @@ func (t *Tx) acquire(sc Scope) {
 
 // finish lets go of everything.
 func (t *Tx) finish() {
-	t.undo = reuse(t.undo)
-	t.tables, t.dbMapWas, t.flushed = reuse(t.tables), nil, t.flushed[:0]
-	t.hooks = reuse(t.hooks)
-	t.changed = reuse(t.changed)
-	t.ops.Reset()
+	t.forget()
 	for _, i := range t.locked {
 		t.e.shards[i].mu.Unlock()
 	}
 	t.locked = t.locked[:0]
 	t.p = nil
+}
+
+// forget drops what the tx remembers of its changes.
+func (t *Tx) forget() {
+	t.undo = reuse(t.undo)
+	t.tables, t.dbMapWas, t.flushed = reuse(t.tables), nil, t.flushed[:0]
+	t.hooks = reuse(t.hooks)
+	t.changed = reuse(t.changed)
+	t.ops.Reset()
 }
 
 // reuse empties s and keeps its memory, unless that is large.

@@ -265,21 +265,25 @@ func (s *Session) flagLetters() string {
 	return string(b)
 }
 
-// pause is CLIENT PAUSE's state.
+// pause is CLIENT PAUSE's state. Every command asks it, so what they ask is
+// outside the lock.
 type pause struct {
-	mu struct {
+	mode atomic.Int32 // 0, or one more than the command.PauseMode in force
+	mu   struct {
 		sync.Mutex
 		untilMs int64
-		mode    command.PauseMode
 	}
 }
 
 // holds reports whether a command has to wait now.
 func (p *pause) holds(writes bool) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.mu.untilMs != 0 && (p.mu.mode == command.PauseAll || writes)
+	m := p.mode.Load()
+	return m != 0 && (writes || command.PauseMode(m-1) == command.PauseAll)
 }
+
+// active reports whether anything has to wait. Then data stands still: nothing
+// is reclaimed and nothing evicted, as in Redis.
+func (p *pause) active() bool { return p.mode.Load() != 0 }
 
 // Pause implements command.Host: the longer end and the stricter mode win, as
 // in Redis.
@@ -287,24 +291,29 @@ func (n *Node) Pause(untilMs int64, mode command.PauseMode) {
 	p := &n.pause
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.mu.untilMs == 0 || mode > p.mu.mode {
-		p.mu.mode = mode
-	}
+	n.engine.HoldReclaim()
+	p.mode.Store(max(p.mode.Load(), int32(mode)+1))
 	p.mu.untilMs = max(p.mu.untilMs, untilMs)
 }
 
 // Unpause implements command.Host.
 func (n *Node) Unpause() {
-	n.pause.mu.Lock()
-	n.pause.mu.untilMs = 0
-	n.pause.mu.Unlock()
+	p := &n.pause
+	p.mu.Lock()
+	p.mode.Store(0)
+	p.mu.untilMs = 0
+	n.engine.FreeReclaim()
+	p.mu.Unlock()
 	n.resumeAll()
 }
 
 // endPause ends a pause whose time is over.
 func (n *Node) endPause(nowMs int64) {
+	if !n.pause.active() {
+		return
+	}
 	n.pause.mu.Lock()
-	over := n.pause.mu.untilMs != 0 && nowMs >= n.pause.mu.untilMs
+	over := nowMs >= n.pause.mu.untilMs
 	n.pause.mu.Unlock()
 	if over {
 		n.Unpause()

@@ -12,6 +12,7 @@ import (
 	"geocache/engine"
 	"geocache/op"
 	"geocache/persist"
+	"geocache/resp"
 )
 
 // disk is the node's side of package persist.
@@ -21,6 +22,12 @@ type disk struct {
 	recovery recoveryInfo
 	// writing keeps the log-writer's steps apart.
 	writing sync.Mutex
+	// life is held for reading by whoever uses the store without being a
+	// session's tx, and for writing while it is closed.
+	life sync.RWMutex
+	// unlogged is set while memory holds what neither log nor rows do: a copy
+	// that came in, or data from before the log began.
+	unlogged atomic.Bool
 
 	checkpoint struct {
 		sync.Mutex
@@ -36,6 +43,7 @@ type disk struct {
 }
 
 type recoveryInfo struct {
+	known         bool // the store has held this region's data before
 	keys, batches int64
 	micros        int64
 	clean         bool
@@ -152,7 +160,7 @@ const loadBatch = 256
 func (n *Node) recover(db *persist.DB, rec persist.Recovery) (clock.Vector, error) {
 	start, now := n.opts.Micros(), n.wall.NowMs()
 	info := &n.disk.recovery
-	info.clean = rec.Clean
+	info.clean, info.known = rec.Clean, !rec.Identity.IsZero()
 	n.engine.SetDBMap(rec.DBMap)
 	var rows []engine.StateEntry
 	flush := func() error {
@@ -255,6 +263,8 @@ func (n *Node) logDurable(pos uint64) {
 
 // WriteLog writes what waits in the log; it is the log-writer's step.
 func (n *Node) WriteLog() (more bool) {
+	n.disk.life.RLock()
+	defer n.disk.life.RUnlock()
 	db := n.disk.db.Load()
 	if db == nil {
 		return false
@@ -269,8 +279,17 @@ func (n *Node) WriteLog() (more bool) {
 	return more
 }
 
+// LogAwaited reports whether output waits for the log, so that it is to be
+// written at once.
+func (n *Node) LogAwaited() bool {
+	db := n.disk.db.Load()
+	return db != nil && (db.Log.Policy() == persist.Always || db.Log.Full())
+}
+
 // SyncLog makes the written log durable; it is due once a second.
 func (n *Node) SyncLog() {
+	n.disk.life.RLock()
+	defer n.disk.life.RUnlock()
 	db := n.disk.db.Load()
 	if db == nil {
 		return
@@ -438,8 +457,8 @@ func (n *Node) startCheckpoint(db *persist.DB) bool {
 	c := &n.disk.checkpoint
 	now := n.wall.NowMs()
 	pos, vector := n.commit.position()
-	joined := n.repl.joined.Load()
-	if pos == db.CheckpointPos() && !joined {
+	unlogged := n.disk.unlogged.Load()
+	if pos == db.CheckpointPos() && !unlogged {
 		c.lastMs = now
 		return false
 	}
@@ -449,10 +468,10 @@ func (n *Node) startCheckpoint(db *persist.DB) bool {
 		return false
 	}
 	db.Log.SetRetain(n.retainWithin(db))
-	n.repl.joined.Store(false)
+	n.disk.unlogged.Store(false)
 	run, err := db.StartCheckpoint(rowSource{n}, pos, vector)
 	if err != nil {
-		n.repl.joined.Store(joined)
+		n.disk.unlogged.Store(unlogged)
 		if !c.failing {
 			n.log.Error("checkpoint failed", "error", err)
 		}
@@ -551,8 +570,6 @@ func (n *Node) switchAppendOnly(old, next *config.Snapshot) error {
 	if old.AppendOnly == next.AppendOnly {
 		return nil
 	}
-	n.reconfigure.Lock()
-	defer n.reconfigure.Unlock()
 	if db := n.disk.db.Load(); db != nil && len(next.Siblings) > 0 {
 		db.Log.SetPolicy(n.syncPolicy(next)) // siblings need the store anyway
 		return nil
@@ -576,12 +593,13 @@ func (n *Node) attachDisk(next *config.Snapshot) error {
 	if err := db.DeleteAll(id, nil); err != nil {
 		return errors.Join(err, db.Close())
 	}
-	n.engine.WithWorld(func() {
+	n.withWorld(func() {
 		_, vector = n.commit.position()
 		n.disk.db.Store(db)
 		n.commit.attach(db.Log, id.Origin, vector, nil)
 		n.engine.Configure(n.params(next))
 		n.engine.MarkDirty()
+		n.disk.unlogged.Store(true)
 	})
 	n.stats.wantRows.Store(true)
 	return nil
@@ -594,11 +612,16 @@ func (n *Node) detachDisk(next *config.Snapshot) error {
 		return nil
 	}
 	c := &n.disk.checkpoint
-	c.Lock()
+	if !n.reconfigure.worldHeld {
+		c.Lock()
+	} else if !c.TryLock() { // a checkpoint may be waiting for the world
+		return errors.New(resp.ReasonBusy)
+	}
 	defer c.Unlock()
-	n.engine.WithWorld(func() {
+	n.withWorld(func() {
 		_, vector := n.commit.position()
 		n.disk.db.Store(nil)
+		n.engine.DropEvicted()
 		n.commit.attach(nil, n.identity().Origin, vector, vector)
 		n.engine.Configure(n.params(next))
 	})
@@ -606,7 +629,8 @@ func (n *Node) detachDisk(next *config.Snapshot) error {
 		c.run.Abort()
 		c.run = nil
 	}
-	n.engine.TakeDirty()
-	n.releaseHeld(^uint64(0))
+	n.releaseHeld(math.MaxUint64)
+	n.disk.life.Lock()
+	defer n.disk.life.Unlock()
 	return db.CloseClean()
 }

@@ -12,8 +12,8 @@ type parkReason uint8
 
 const (
 	notParked    parkReason = iota
-	parkPaused              // CLIENT PAUSE
-	parkFetching            // a value that lies on disk
+	parkPaused              // CLIENT PAUSE, or a shutdown that saves
+	parkFetching            // a value that lies on disk, or Await's work
 	parkLogFull             // the log-writer has fallen behind
 	parkSleeping            // DEBUG SLEEP
 )
@@ -77,7 +77,7 @@ func (s *Session) reject(row *command.Row, err resp.Error) {
 
 // call runs the row's handler in a tx of the right scope; false means parked.
 func (s *Session) call(row *command.Row) bool {
-	start := s.n.opts.Micros()
+	start := s.micros
 	if row.Has(command.Control) {
 		row.Run(&s.ctx)
 		if s.parked != notParked {
@@ -120,7 +120,7 @@ func (s *Session) run(sc engine.Scope, fn func(*engine.Tx)) bool {
 		return true
 	}
 	s.tx.NoTouch = s.noTouch
-	err := s.tx.Run(sc, s.n.wall.NowMs(), fn)
+	err := s.tx.Run(sc, s.nowMs(), fn)
 	if err == nil {
 		s.fetches = 0
 		return true
@@ -150,7 +150,8 @@ func (s *Session) account(row *command.Row, startMicros int64) {
 	n := s.n
 	st := n.stats.of(row)
 	st.calls.Add(1)
-	st.micros.Add(n.opts.Micros() - startMicros)
+	s.micros = n.opts.Micros()
+	st.micros.Add(s.micros - startMicros)
 	n.stats.commands.Add(1)
 	if b := s.out.Bytes(); len(b) > s.mark && b[s.mark] == '-' {
 		st.failed.Add(1)

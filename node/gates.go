@@ -32,8 +32,11 @@ func (s *Session) gate(row *command.Row) (refusal resp.Error, park parkReason) {
 		if err := n.diskError(); err != nil {
 			return resp.MisconfAOF(err.Error()), notParked
 		}
+		if err := n.saveError(); err != "" {
+			return err, notParked
+		}
 	}
-	if n.pause.holds(writes) {
+	if n.pause.holds(writes) || n.ending.Load() {
 		return "", parkPaused
 	}
 	if writes {

@@ -20,7 +20,16 @@ func (n *Node) HasUser(name string) bool { return name == defaultUser }
 func (n *Node) Unblock(int64, command.Switch) bool { return false }
 
 // ConfigSet implements command.Host.
-func (n *Node) ConfigSet(pairs []config.Pair, caller config.Caller) error {
+func (n *Node) ConfigSet(pairs []config.Pair, caller config.Caller, inExec command.Switch) error {
+	if inExec == command.Off {
+		n.reconfigure.Lock()
+	} else if !n.reconfigure.TryLock() {
+		return &config.SetError{Argument: pairs[0].Name, Reason: resp.ReasonBusy}
+	}
+	defer n.reconfigure.Unlock()
+	n.reconfigure.worldHeld = inExec == command.On
+	defer func() { n.reconfigure.worldHeld = false }()
+	caller.Loading = n.loading.Load()
 	return n.conf.Set(pairs, caller)
 }
 
@@ -40,18 +49,8 @@ func (n *Node) ConfigRewrite() error {
 // SetActiveExpire implements command.Host.
 func (n *Node) SetActiveExpire(v command.Switch) { n.noExpire.Store(v == command.Off) }
 
-// PrepareStop does what has to succeed before the server may end: unless it is
-// forced, what was acknowledged must be possible to write.
-func (n *Node) PrepareStop(m command.ShutdownMode) error {
-	if err := n.diskError(); err != nil && m.Force == command.Off {
-		n.log.Error("shutdown refused: the data directory cannot be written", "error", err)
-		return resp.ErrShutdown
-	}
-	return nil
-}
-
 // Shutdown implements command.Host: everything acknowledged is made durable,
-// then the server is asked to end.
+// then the server is asked to end. It blocks.
 func (n *Node) Shutdown(m command.ShutdownMode) error {
 	if m.Abort == command.On {
 		return resp.ErrShutdownAbsent

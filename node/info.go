@@ -123,6 +123,7 @@ type infoView struct {
 	changes    uint64 // batches after the checkpoint
 	store      persist.Metrics
 	checkpoint checkpointState
+	saves      saveState
 	self       geo.Region
 	peers      []replicate.PeerStatus
 }
@@ -145,6 +146,7 @@ func (n *Node) infoView(counts func() map[int]engine.DBInfo) *infoView {
 			v.checkpoint = *c
 		}
 	}
+	v.saves = n.saves.view()
 	if p := n.stats.peers.Load(); p != nil {
 		v.peers = *p
 	}

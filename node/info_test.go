@@ -4,15 +4,12 @@ import (
 	"errors"
 	"flag"
 	"fmt"
-	"log/slog"
 	"os"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
-	"geocache/clock"
 	"geocache/config"
 	"geocache/persist"
 )
@@ -78,9 +75,8 @@ var absent = []struct{ names, why string }{
 	{"mem_aof_buffer", "The log is not in used_memory; see log_tail_bytes."},
 	{"async_loading", "Data is never loaded while commands run on older data."},
 	{"current_cow_peak current_cow_size current_cow_size_age current_fork_perc latest_fork_usec total_forks rdb_last_cow_size aof_last_cow_size module_fork_in_progress module_fork_last_cow_size used_cpu_sys_children used_cpu_user_children", "The server does not fork."},
-	{"current_save_keys_processed current_save_keys_total", "How far a checkpoint has come is not counted."},
-	{"rdb_last_load_keys_expired", "Expired keys are loaded and reclaimed later."},
-	{"aof_rewrite_in_progress aof_rewrite_scheduled aof_last_rewrite_time_sec aof_current_rewrite_time_sec aof_last_bgrewrite_status aof_rewrites aof_rewrites_consecutive_failures aof_base_size aof_pending_rewrite", "The log is cut at checkpoints and never rewritten; see the rdb_ fields."},
+	{"current_save_keys_processed current_save_keys_total", "How far a snapshot has come is not counted."},
+	{"aof_rewrite_scheduled aof_rewrites_consecutive_failures aof_base_size aof_pending_rewrite", "Checkpoints cut the log; it is never rewritten as a whole."},
 	{"aof_pending_bio_fsync aof_delayed_fsync", "See log_written and log_durable."},
 	{"expired_stale_perc", "It is not estimated."},
 	{"total_eviction_exceeded_time current_eviction_exceeded_time", "Time over the limit is not measured."},
@@ -173,73 +169,9 @@ func TestInfoOfRedis(t *testing.T) {
 	}
 }
 
-// infoRig is a node with a clock of its own.
-type infoRig struct {
-	*Node
-	t     *testing.T
-	wall  *clock.Manual
-	store *persist.MemStore
-	s     *Session
-}
-
-func newInfoRig(t *testing.T, options ...string) *infoRig {
-	t.Helper()
-	conf, err := config.Load(config.Sources{Options: options, WorkingDir: "/"}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := &infoRig{t: t, wall: clock.NewManual(1_700_000_000_000), store: persist.NewMemStore()}
-	r.Node, err = Open(Options{
-		Config: conf, Wall: r.wall, Micros: func() int64 { return r.wall.NowMs() * 1000 }, Seed: 1,
-		OpenStore: func() (persist.Store, error) { return r.store, nil },
-		Spawn:     func(f func()) { f() },
-		Log:       slog.New(slog.DiscardHandler), RunID: strings.Repeat("ab", 20),
-		WakeLog: func() {}, WakeLinks: func() {}, Stop: func() {},
-		Process: func() ProcessInfo {
-			return ProcessInfo{
-				PID: 42, Version: "9.9", OS: "plan9", Arch: "mips", Executable: "/x/geocache", ConfigFile: "/x/g.conf", TCPPort: 6379,
-				RSSBytes: 4 << 20, UserCPUMicros: 1_500_000, SysCPUMicros: 2, HeapBytes: 3 << 20, TotalMemoryBytes: 8 << 30,
-			}
-		},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.s = r.connect()
-	return r
-}
-
-func (r *infoRig) connect() *Session {
-	return r.Connect(ConnInfo{Remote: "127.0.0.1:5", Local: "127.0.0.1:6379"}, func() {})
-}
-
-// do runs requests, words with single spaces between, and returns the replies.
-func (r *infoRig) do(requests ...string) string {
-	r.t.Helper()
-	done := make(chan string)
-	go func() {
-		for _, q := range requests {
-			words := strings.Fields(q)
-			b := fmt.Appendf(nil, "*%d\r\n", len(words))
-			for _, w := range words {
-				b = fmt.Appendf(b, "$%d\r\n%s\r\n", len(w), w)
-			}
-			r.s.Feed(b)
-		}
-		done <- string(r.s.Output())
-	}()
-	select {
-	case out := <-done:
-		return out
-	case <-time.After(20 * time.Second):
-		r.t.Fatalf("%q does not end", requests)
-		return ""
-	}
-}
-
 // fields is INFO's answer by field; what stands in front of the text is
 // checked to be its length.
-func (r *infoRig) fields(sections string) map[string]string {
+func (r *rig) fields(sections string) map[string]string {
 	r.t.Helper()
 	head, text, _ := strings.Cut(r.do("INFO "+sections), "\r\n")
 	if head != fmt.Sprintf("$%d", len(text)-2) {
@@ -260,7 +192,7 @@ func (r *infoRig) fields(sections string) map[string]string {
 }
 
 // expect compares fields.
-func (r *infoRig) expect(sections string, want map[string]string) {
+func (r *rig) expect(sections string, want map[string]string) {
 	r.t.Helper()
 	have := r.fields(sections)
 	for name, v := range want {
@@ -270,28 +202,8 @@ func (r *infoRig) expect(sections string, want map[string]string) {
 	}
 }
 
-func (r *infoRig) tick(n int) {
-	for range n {
-		r.wall.Advance(10)
-		r.Tick()
-	}
-}
-
-// settle writes everything to disk.
-func (r *infoRig) settle() {
-	for r.WriteLog() {
-	}
-	r.SyncLog()
-	for range 10 {
-		for r.Checkpoint() {
-		}
-		for r.WriteLog() {
-		}
-	}
-}
-
 func TestInfoSections(t *testing.T) {
-	r := newInfoRig(t, "appendonly no")
+	r := newRig(t, "appendonly no")
 	titles := func(sections string) string {
 		_, text, _ := strings.Cut(r.do("INFO "+sections), "\r\n")
 		var list []string
@@ -334,7 +246,7 @@ func TestInfoSections(t *testing.T) {
 // TestInfoIsDocumented shows as many fields as possible and finds each line in
 // the table, and each entry of the table among the lines.
 func TestInfoIsDocumented(t *testing.T) {
-	r := newInfoRig(t, "region here", "region-location 1 2", "sibling there 127.0.0.1:7000 3 4")
+	r := newRig(t, "region here", "region-location 1 2", "sibling there 127.0.0.1:7000 3 4")
 	r.do("SET a 1 EX 100", "NOSUCH", "CONFIG GET port")
 	r.settle()
 	r.tick(20)
@@ -378,7 +290,7 @@ func TestInfoIsDocumented(t *testing.T) {
 }
 
 func TestInfoCounts(t *testing.T) {
-	r := newInfoRig(t, "appendonly no", "maxclients 2")
+	r := newRig(t, "appendonly no", "maxclients 2")
 	other := r.connect()
 	if refused := r.connect(); !refused.Closing() && len(refused.Output()) == 0 {
 		t.Error("maxclients let a third client in")
@@ -398,7 +310,7 @@ func TestInfoCounts(t *testing.T) {
 		"cmdstat_auth":       "calls=1,usec=0,usec_per_call=0.00,rejected_calls=0,failed_calls=1",
 		"cmdstat_config|get": "calls=1,usec=0,usec_per_call=0.00,rejected_calls=0,failed_calls=0",
 		"db0":                "keys=2,expires=1,avg_ttl=0",
-		"aof_enabled":        "0", "aof_last_write_status": "ok", "aof_current_size": "", "rdb_saves": "", "log_active": "0", "store_open": "0", "log_end": "",
+		"aof_enabled":        "0", "aof_last_write_status": "ok", "aof_current_size": "", "aof_rewrites": "", "rdb_saves": "0", "log_active": "0", "store_open": "0", "log_end": "",
 		"role": "master", "connected_slaves": "0", "master_replid": strings.Repeat("ab", 20), "used_cpu_user": "1.500000", "used_cpu_sys": "0.000002",
 		"siblings": "0", "region": "local",
 	})
@@ -415,7 +327,7 @@ func TestInfoCounts(t *testing.T) {
 
 // TestInfoInMulti: INFO counts databases, whose locks a MULTI's writes hold.
 func TestInfoInMulti(t *testing.T) {
-	r := newInfoRig(t, "appendonly no")
+	r := newRig(t, "appendonly no")
 	have := r.do("MULTI", "SET a 1", "SELECT 3", "SET b 2", "INFO keyspace", "SWAPDB 0 5", "INFO keyspace", "EXEC")
 	for _, want := range []string{
 		"db0:keys=1,expires=0,avg_ttl=0\r\ndb3:keys=1,expires=0,avg_ttl=0\r\n",
@@ -428,7 +340,7 @@ func TestInfoInMulti(t *testing.T) {
 }
 
 func TestInfoRates(t *testing.T) {
-	r := newInfoRig(t, "appendonly no")
+	r := newRig(t, "appendonly no")
 	r.tick(20)
 	for range 32 {
 		r.do(slices.Repeat([]string{"PING"}, 10)...)
@@ -446,7 +358,7 @@ func TestInfoRates(t *testing.T) {
 }
 
 func TestInfoMemory(t *testing.T) {
-	r := newInfoRig(t, "appendonly no", "maxmemory 100mb", "maxmemory-policy allkeys-lru")
+	r := newRig(t, "appendonly no", "maxmemory 100mb", "maxmemory-policy allkeys-lru")
 	empty := r.fields("memory")
 	if empty["used_memory_startup"] != "1048576" || empty["used_memory_dataset"] != "0" {
 		t.Errorf("an empty server: %v", empty)
@@ -474,7 +386,7 @@ func TestInfoMemory(t *testing.T) {
 
 // TestInfoPeak: the peak is found between two INFOs.
 func TestInfoPeak(t *testing.T) {
-	r := newInfoRig(t, "appendonly no")
+	r := newRig(t, "appendonly no")
 	r.tick(20)
 	r.do("SET k " + strings.Repeat("x", 1<<20))
 	r.tick(20)
@@ -487,7 +399,7 @@ func TestInfoPeak(t *testing.T) {
 }
 
 func TestInfoExpiry(t *testing.T) {
-	r := newInfoRig(t, "appendonly no")
+	r := newRig(t, "appendonly no")
 	for i := range 100 {
 		r.do(fmt.Sprintf("SET k%d x PX %d", i, 50_000+i*1000))
 		r.do(fmt.Sprintf("SET short%d x PX 5", i))
@@ -505,11 +417,12 @@ func TestInfoExpiry(t *testing.T) {
 }
 
 func TestInfoDisk(t *testing.T) {
-	r := newInfoRig(t, "checkpoint-log-size 1mb")
+	r := newRig(t, "checkpoint-log-size 1mb")
 	r.do("SET a 1", "SET b 2")
 	r.expect("everything", map[string]string{
 		"log_end": "3", "log_written": "0", "log_durable": "0", "log_checkpoint": "0", "log_batches": "2", "log_sync": "everysec",
 		"rdb_changes_since_last_save": "2", "rdb_saves": "0", "rdb_last_bgsave_time_sec": "-1", "rdb_last_save_time": "1700000000",
+		"aof_rewrites": "0", "aof_last_rewrite_time_sec": "-1",
 		"aof_enabled": "1", "loading": "0", "recovery_clean": "0", "recovered_batches": "0", "store_open": "1", "log_active": "1",
 	})
 	if b := r.fields("log")["log_backlog_bytes"]; b == "0" {
@@ -519,8 +432,8 @@ func TestInfoDisk(t *testing.T) {
 	r.settle()
 	r.expect("everything", map[string]string{
 		"log_end": "3", "log_written": "2", "log_durable": "2", "log_checkpoint": "2", "log_backlog_bytes": "0", "log_failed": "0",
-		"rdb_changes_since_last_save": "0", "rdb_saves": "1", "rdb_last_bgsave_time_sec": "0", "rdb_last_save_time": "1700000061",
-		"rdb_bgsave_in_progress": "0", "rdb_current_bgsave_time_sec": "-1", "rdb_last_bgsave_status": "ok", "aof_buffer_length": "0",
+		"rdb_changes_since_last_save": "2", "aof_rewrites": "1", "aof_last_rewrite_time_sec": "0",
+		"aof_rewrite_in_progress": "0", "aof_current_rewrite_time_sec": "-1", "aof_last_bgrewrite_status": "ok", "aof_buffer_length": "0",
 	})
 	r.do("SET c 3")
 	r.wall.Advance(61_000)
@@ -529,12 +442,12 @@ func TestInfoDisk(t *testing.T) {
 	r.store.Inject(persist.Faults{WriteErr: errors.New("full")})
 	for r.Checkpoint() {
 	}
-	r.expect("persistence", map[string]string{"rdb_last_bgsave_status": "err", "rdb_saves": "1"})
+	r.expect("persistence", map[string]string{"aof_last_bgrewrite_status": "err", "aof_rewrites": "1"})
 }
 
 // TestInfoRestart shows what a start found.
 func TestInfoRestart(t *testing.T) {
-	r := newInfoRig(t)
+	r := newRig(t)
 	r.do("SET a 1", "SET b 2")
 	r.wall.Advance(61_000)
 	r.settle()
@@ -555,7 +468,7 @@ func TestInfoRestart(t *testing.T) {
 	}
 	r.s = r.connect()
 	r.expect("everything", map[string]string{
-		"recovery_clean": "1", "recovered_batches": "1", "rdb_last_load_keys_loaded": "2", "db0": "keys=3,expires=0,avg_ttl=0",
+		"recovery_clean": "1", "recovered_batches": "1", "recovered_keys": "2", "db0": "keys=3,expires=0,avg_ttl=0",
 	})
 }
 

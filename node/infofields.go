@@ -155,27 +155,43 @@ func infoPersistence() []infoField {
 	}
 	return []infoField{
 		{"loading", "1 while data is loaded from disk.", func(v *infoView) any { return v.n.loading.Load() }},
-		{"rdb_changes_since_last_save", "Batches in the log that no finished checkpoint covers. A checkpoint is what a snapshot is in Redis.", kept(func(v *infoView) any { return v.changes })},
-		{"rdb_bgsave_in_progress", "1 while a checkpoint runs.", func(v *infoView) any { return v.checkpoint.running }},
-		{"rdb_last_save_time", "When the last checkpoint ended, in seconds since 1970; the start of the server before the first.", kept(func(v *infoView) any {
-			return max(v.checkpoint.doneMs, v.n.startMs) / 1000
-		})},
-		{"rdb_last_bgsave_status", "ok, or err if the last checkpoint failed.", func(v *infoView) any { return okErr(v.checkpoint.failing) }},
-		{"rdb_last_bgsave_time_sec", "Seconds the last checkpoint took; -1 before the first.", kept(func(v *infoView) any {
+		{"rdb_changes_since_last_save", "Changes of keys since the last snapshot, by commands and by siblings; since the start before the first.", func(v *infoView) any {
+			return max(v.n.engine.Changes()-v.saves.savedChanges, 0)
+		}},
+		{"rdb_bgsave_in_progress", "1 while a snapshot is written in the background.", func(v *infoView) any { return v.saves.inBackground }},
+		{"rdb_last_save_time", "When the last snapshot was complete, in seconds since 1970; the start of the server before the first.", func(v *infoView) any { return v.saves.savedMs / 1000 }},
+		{"rdb_last_bgsave_status", "ok, or err if the last snapshot in the background failed.", func(v *infoView) any { return okErr(v.saves.failing) }},
+		{"rdb_last_bgsave_time_sec", "Seconds the last snapshot in the background took; -1 before the first.", func(v *infoView) any {
+			if v.saves.tookMs < 0 {
+				return -1
+			}
+			return v.saves.tookMs / 1000
+		}},
+		{"rdb_current_bgsave_time_sec", "Seconds the snapshot in the background has taken so far; -1 if none is written.", func(v *infoView) any {
+			if !v.saves.inBackground {
+				return -1
+			}
+			return max(v.nowMs-v.saves.beganMs, 0) / 1000
+		}},
+		{"rdb_saves", "Snapshots written since the start.", func(v *infoView) any { return v.saves.count }},
+		{"rdb_last_load_keys_expired", "Keys of the snapshot loaded at the start that had expired and were left out.", func(v *infoView) any { return v.saves.expiredKeys }},
+		{"rdb_last_load_keys_loaded", "Keys that the start read from a snapshot.", func(v *infoView) any { return v.saves.loadedKeys }},
+		{"aof_enabled", "1 under appendonly yes: the log is kept for restarts.", func(v *infoView) any { return v.conf.AppendOnly }},
+		{"aof_rewrite_in_progress", "1 while a checkpoint runs, which does for the log what rewriting does in Redis.", func(v *infoView) any { return v.checkpoint.running }},
+		{"aof_last_rewrite_time_sec", "Seconds the last checkpoint took; -1 before the first.", kept(func(v *infoView) any {
 			if v.checkpoint.count == 0 {
 				return -1
 			}
 			return v.checkpoint.tookMs / 1000
 		})},
-		{"rdb_current_bgsave_time_sec", "Seconds the running checkpoint has taken; -1 if none runs.", kept(func(v *infoView) any {
+		{"aof_current_rewrite_time_sec", "Seconds the running checkpoint has taken; -1 if none runs.", kept(func(v *infoView) any {
 			if !v.checkpoint.running {
 				return -1
 			}
 			return max(v.nowMs-v.checkpoint.startMs, 0) / 1000
 		})},
-		{"rdb_saves", "Checkpoints finished since the start.", kept(func(v *infoView) any { return v.checkpoint.count })},
-		{"rdb_last_load_keys_loaded", "Keys that the start read from their rows.", kept(func(v *infoView) any { return v.n.disk.recovery.keys })},
-		{"aof_enabled", "1 under appendonly yes: the log is kept for restarts.", func(v *infoView) any { return v.conf.AppendOnly }},
+		{"aof_last_bgrewrite_status", "ok, or err if the last checkpoint failed.", func(v *infoView) any { return okErr(v.checkpoint.failing) }},
+		{"aof_rewrites", "Checkpoints finished since the start.", kept(func(v *infoView) any { return v.checkpoint.count })},
 		{"aof_last_write_status", "err once writing or syncing the log has failed; writes are refused from then on.", func(v *infoView) any {
 			return okErr(v.n.diskError() != nil)
 		}},
@@ -326,6 +342,7 @@ func infoLog() []infoField {
 			}
 			return nil
 		}),
+		inLog("recovered_keys", "Keys that the start read from their rows.", func(v *infoView) any { return v.n.disk.recovery.keys }),
 		inLog("recovered_batches", "Batches that the start replayed.", func(v *infoView) any { return v.n.disk.recovery.batches }),
 		inLog("recovery_milliseconds", "Time the start took to load data.", func(v *infoView) any { return v.n.disk.recovery.micros / 1000 }),
 		inLog("recovery_clean", "1 if the run before ended cleanly.", func(v *infoView) any { return v.n.disk.recovery.clean }),

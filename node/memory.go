@@ -31,7 +31,7 @@ func (n *Node) fitMemory() bool {
 	snap := n.conf.Load()
 	limit := snap.MaxMemory
 	over := func() bool { return limit > 0 && baseBytes+n.engine.UsedBytes() > limit }
-	if !over() {
+	if !over() || n.pause.active() {
 		return true
 	}
 	now, start, budget := n.wall.NowMs(), n.opts.Micros(), evictMicros(snap.MaxMemoryEvictionTenacity)

@@ -162,11 +162,18 @@ func (s *Session) runQueued(tx *engine.Tx) {
 	for _, q := range s.multi.queue {
 		s.mark = s.out.Len()
 		start := s.n.opts.Micros()
-		s.ctx = command.Ctx{Args: q.args, Row: q.row, Out: &s.out, DB: int(s.pub.db.Load()), Sess: s, Host: s.n}
+		s.ctx = command.Ctx{Args: q.args, Row: q.row, Out: &s.out, DB: int(s.pub.db.Load()), Sess: s, Host: s.n, InExec: command.On}
 		if !q.row.Has(command.Control) {
 			s.ctx.Tx = tx
 		}
+		reconfigures := q.row.Has(command.Control | command.World)
+		if reconfigures {
+			tx.CommitSoFar()
+		}
 		q.row.Run(&s.ctx)
+		if reconfigures {
+			tx.CommitSoFar()
+		}
 		s.account(q.row, start)
 	}
 	s.mark = execMark

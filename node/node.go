@@ -21,6 +21,7 @@ package node
 import (
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"sync"
 	"sync/atomic"
@@ -57,6 +58,11 @@ type Options struct {
 	// RewriteConfig hands the configuration file's text to rewrite and
 	// replaces the file with the result.
 	RewriteConfig func(rewrite func(old string) string) error
+	// SaveFile replaces a file of the data directory by what write gives,
+	// durably, or leaves it as it was; LoadFile hands one to read, or returns
+	// fs.ErrNotExist. Without them snapshots are neither written nor loaded.
+	SaveFile func(name string, write func(io.Writer) error) error
+	LoadFile func(name string, read func(io.Reader) error) error
 	// Stop asks the server to end, after SHUTDOWN; it does not block.
 	Stop func()
 	// Process describes the process for INFO.
@@ -100,16 +106,25 @@ type Node struct {
 	clients registry
 	pause   pause
 	stats   stats
+	saves   saves
 	startMs int64
 
 	loading  atomic.Bool
 	stopping atomic.Bool
 	noExpire atomic.Bool // DEBUG SET-ACTIVE-EXPIRE 0
+	// ending: a shutdown is under way, and commands wait. preparing is held
+	// while it is decided, over every other lock.
+	ending    atomic.Bool
+	preparing sync.Mutex
 	// evictMore is set where eviction stopped because its time was up.
 	evictMore atomic.Bool
-	// reconfigure serialises changes of what consumes ops (persistence,
-	// siblings).
-	reconfigure sync.Mutex
+	// reconfigure serialises CONFIG SET and REGION ADD and REMOVE. It is taken
+	// before every other lock, but by CONFIG SET inside EXEC, which holds the
+	// world and therefore only tries it.
+	reconfigure struct {
+		sync.Mutex
+		worldHeld bool // by whoever holds the mutex
+	}
 }
 
 // Open builds a node and recovers its data.
@@ -121,6 +136,7 @@ func Open(o Options) (*Node, error) {
 	snap := o.Config.Load()
 	n := &Node{opts: o, conf: o.Config, table: table, log: o.Log, wall: o.Wall, rand: clock.NewRand(o.Seed), startMs: o.Wall.NowMs()}
 	n.stats.init(table)
+	n.saves.init(n.startMs)
 	n.clients.init()
 	n.commit = newCommitLog(clock.NewHLC(o.Wall, 0))
 	n.engine = engine.New(engine.Options{
@@ -130,6 +146,9 @@ func Open(o Options) (*Node, error) {
 		return nil, err
 	}
 	n.engine.Configure(n.params(n.conf.Load()))
+	if err := n.loadSnapshot(); err != nil {
+		return nil, err
+	}
 	if err := n.openRegions(); err != nil {
 		return nil, err
 	}
@@ -163,7 +182,7 @@ func (n *Node) hookConfig() {
 	n.conf.OnChangeOf([]string{
 		"maxmemory-policy", "maxmemory-samples", "lfu-log-factor", "lfu-decay-time", "default-ttl", "max-ttl",
 	}, func(_, next *config.Snapshot) error {
-		n.engine.WithWorld(func() { n.engine.Configure(n.params(next)) })
+		n.withWorld(func() { n.engine.Configure(n.params(next)) })
 		return nil
 	})
 	n.conf.OnChange("appendfsync", func(_, next *config.Snapshot) error {
@@ -193,6 +212,15 @@ func (n *Node) hookConfig() {
 	})
 }
 
+// withWorld runs fn while nothing changes; reconfigure is held.
+func (n *Node) withWorld(fn func()) {
+	if n.reconfigure.worldHeld {
+		fn()
+		return
+	}
+	n.engine.WithWorld(fn)
+}
+
 // Tick does everything that time asks for; the server calls it about every
 // 10 ms.
 func (n *Node) Tick() {
@@ -207,6 +235,7 @@ func (n *Node) Tick() {
 	n.sweepClients(now)
 	n.tickLinks()
 	n.sample(now)
+	n.savePoints(now)
 }
 
 // forgetBatch bounds one Tick's tombstone work.
@@ -254,12 +283,13 @@ func (n *Node) expireCycle(nowMs int64) {
 // caller has stopped all sessions and drivers.
 func (n *Node) Close() error {
 	n.stopping.Store(true)
+	err := n.finishSaves()
 	if db := n.disk.db.Load(); db != nil {
-		if err := db.CloseClean(); err != nil {
-			return fmt.Errorf("close data directory: %w", err)
+		if e := db.CloseClean(); e != nil {
+			err = errors.Join(err, fmt.Errorf("close data directory: %w", e))
 		}
 	}
-	return nil
+	return err
 }
 
 // Engine, Config and Table serve handlers.

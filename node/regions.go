@@ -49,7 +49,6 @@ type repl struct {
 		bytes  int
 	}
 	grew     atomic.Bool
-	joined   atomic.Bool // states came in that no log and no row holds yet
 	siblings atomic.Pointer[[]Sibling]
 	syncing  atomic.Bool
 	stable   atomic.Pointer[clock.Vector]

@@ -82,7 +82,7 @@ func (h host) ApplyState(entries []replicate.StateEntry) error {
 		es[i] = engine.StateEntry{DB: e.DB, Key: e.Key, State: e.State}
 	}
 	err := h.n.engine.ApplyStates(es, h.n.wall.NowMs())
-	h.n.repl.joined.Store(true)
+	h.n.disk.unlogged.Store(true)
 	return err
 }
 

@@ -59,6 +59,10 @@ type Session struct {
 	conf   *config.Snapshot
 	booked int64 // of registry.booked
 
+	// micros is Micros at the end of the last command; base is a reading of
+	// both clocks at one moment (see readClock).
+	micros, baseMicros, baseMs int64
+
 	ctx   command.Ctx
 	tx    *engine.Tx
 	runFn func(*engine.Tx)
@@ -76,6 +80,7 @@ type Session struct {
 	fetches       int   // by the command that is waiting
 	fetching      atomic.Bool
 	fetchErr      error
+	awaited       *awaited // what Await's work has come to, until the handler asks
 
 	killed atomic.Bool
 	pub    public
@@ -176,7 +181,9 @@ func (s *Session) Feed(p []byte) {
 		return
 	}
 	s.n.stats.netIn.Add(int64(len(p)))
-	s.pub.lastMs.Store(s.n.wall.NowMs())
+	s.readClock()
+	s.pub.lastMs.Store(s.nowMs())
+	s.pub.inBytes.Store(int64(len(s.in) + len(p)))
 	if s.parked != notParked || len(s.in) > 0 {
 		if int64(len(s.in)+len(p)) > s.queryLimit() {
 			s.n.stats.queryLimit.Add(1)
@@ -198,6 +205,10 @@ func (s *Session) Feed(p []byte) {
 // unauthenticatedBuffer bounds what a client may send ahead before AUTH, as in
 // Redis.
 const unauthenticatedBuffer = 1 << 20
+
+// unauthenticatedOutput bounds what waits for a client to be read before AUTH:
+// Redis' first reply buffer and 1 KB more.
+const unauthenticatedOutput = 17 << 10
 
 func (s *Session) queryLimit() int64 {
 	limit := s.n.conf.Load().ClientQueryBufLimit
@@ -228,6 +239,7 @@ func (s *Session) Resume() {
 	if s.closing || s.asleep() {
 		return
 	}
+	s.readClock()
 	if s.parked != notParked && (s.pending == nil || s.execute(s.pending)) {
 		s.parked = notParked
 		s.pending = nil
@@ -235,6 +247,17 @@ func (s *Session) Resume() {
 	}
 	s.settle()
 }
+
+// readClock reads the time where a call into the session begins. From there on
+// the end of each command is the beginning of the next: a clock read costs as
+// much as a small command.
+func (s *Session) readClock() {
+	s.baseMs, s.baseMicros = s.n.wall.NowMs(), s.n.opts.Micros()
+	s.micros = s.baseMicros
+}
+
+// nowMs is the time of day at which the last command ended.
+func (s *Session) nowMs() int64 { return s.baseMs + (s.micros-s.baseMicros)/1000 }
 
 // process runs the commands in buf and returns how many bytes are done with.
 func (s *Session) process(buf []byte) (consumed int) {
@@ -325,7 +348,7 @@ func (s *Session) settle() {
 			s.hold(n, pos)
 		}
 	}
-	if s.overOutput() {
+	if !s.authenticated && n > unauthenticatedOutput || s.overOutput() {
 		s.killed.Store(true)
 	}
 	s.book()

@@ -130,5 +130,25 @@ func (s *Session) IP() netip.Addr {
 	return ap.Addr().Unmap()
 }
 
+// awaited is how Await's work ended.
+type awaited struct{ err error }
+
+// Await implements command.Session.
+func (s *Session) Await(work func() error) (done bool, err error) {
+	if a := s.awaited; a != nil {
+		s.awaited = nil
+		return true, a.err
+	}
+	s.parked = parkFetching
+	s.pub.blocked.Store(true)
+	s.fetching.Store(true)
+	s.n.opts.Spawn(func() {
+		s.awaited = &awaited{work()}
+		s.fetching.Store(false)
+		s.wake()
+	})
+	return false, nil
+}
+
 // SleepUntil implements command.Session.
 func (s *Session) SleepUntil(unixMs int64) { s.sleepUntilMs = unixMs }

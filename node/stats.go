@@ -31,7 +31,7 @@ type stats struct {
 	store      atomic.Pointer[persist.Metrics]
 	peers      atomic.Pointer[[]replicate.PeerStatus]
 
-	rows map[*command.Row]*rowStats // fixed after init
+	rows []rowStats // by Row.Index, fixed after init
 	errs struct {
 		sync.Mutex
 		byCode map[string]int64
@@ -73,17 +73,11 @@ func (r *rate) sample(total, elapsedMs int64) (perSec int64) {
 type rowStats struct{ calls, micros, rejected, failed atomic.Int64 }
 
 func (s *stats) init(t *command.Table) {
-	s.rows = map[*command.Row]*rowStats{}
-	for _, r := range t.Rows() {
-		s.rows[r] = &rowStats{}
-		for i := range r.Subs {
-			s.rows[&r.Subs[i]] = &rowStats{}
-		}
-	}
+	s.rows = make([]rowStats, t.Len())
 	s.errs.byCode = map[string]int64{}
 }
 
-func (s *stats) of(r *command.Row) *rowStats { return s.rows[r] }
+func (s *stats) of(r *command.Row) *rowStats { return &s.rows[r.Index()] }
 
 // maxErrorCodes bounds INFO errorstats, as Redis does.
 const maxErrorCodes = 128
@@ -152,7 +146,8 @@ func (n *Node) ResetStats() {
 	} {
 		c.Store(0)
 	}
-	for _, r := range s.rows {
+	for i := range s.rows {
+		r := &s.rows[i]
 		r.calls.Store(0)
 		r.micros.Store(0)
 		r.rejected.Store(0)

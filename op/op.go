@@ -142,15 +142,6 @@ func (b *Builder) Len() int { return b.n }
 // Body is the encoded ops; it belongs to the builder until Reset.
 func (b *Builder) Body() []byte { return b.body }
 
-// Mark remembers a place to return to.
-type Mark struct{ bytes, ops int }
-
-// Mark is the builder's present place.
-func (b *Builder) Mark() Mark { return Mark{len(b.body), b.n} }
-
-// Rewind drops every op since m.
-func (b *Builder) Rewind(m Mark) { b.body, b.n = b.body[:m.bytes], m.ops }
-
 // Stamp reserves the next op's provisional stamp without writing an op; it is
 // how a tx stamps memory when nothing consumes ops.
 func (b *Builder) Stamp() clock.Stamp {

@@ -212,21 +212,6 @@ func TestBatchRoundTrip(t *testing.T) {
 	}
 }
 
-func TestRewind(t *testing.T) {
-	var b Builder
-	b.Set(0, []byte("k"), []byte("v"), 0)
-	m, body := b.Mark(), slices.Clone(b.Body())
-	b.Remove(0, []byte("k"), nil)
-	b.Rewind(m)
-	if b.Len() != 1 || !bytes.Equal(b.Body(), body) {
-		t.Error("the op is still there")
-	}
-	b.Reset()
-	if b.Len() != 0 || len(b.Body()) != 0 {
-		t.Error("not empty after Reset")
-	}
-}
-
 func TestKeyStateRoundTrip(t *testing.T) {
 	rnd := rand.New(rand.NewPCG(3, 4))
 	for range 5000 {

@@ -93,6 +93,9 @@ const (
 	ErrMisconfRDB     Error = "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk. Commands that may modify the data set are disabled, because this instance is configured to report errors during writes if RDB snapshotting fails (stop-writes-on-bgsave-error option). Please check the Redis logs for details about the RDB error."
 	ErrClusterOff     Error = "ERR This instance has cluster support disabled"
 	ErrUnblocked      Error = "UNBLOCKED client unblocked via CLIENT UNBLOCK"
+	ErrSaveRunning    Error = "ERR Background save already in progress"
+	ErrRewriteRunning Error = "ERR Background append only file rewriting already in progress"
+	ErrNoReason       Error = "ERR" // the log has more
 	ErrShutdown       Error = "ERR Errors trying to SHUTDOWN. Check logs."
 	ErrShutdownAbsent Error = "ERR No shutdown in progress."
 	ErrSiblingOnly    Error = "NOPERM this command is for sibling regions only"
@@ -260,6 +263,7 @@ const (
 	ReasonListen   = "Unable to listen on this port. Check server logs."
 	ReasonTLS      = "Unable to update TLS configuration. Check server logs."
 	ReasonDirInUse = "The store is open in the present directory."
+	ReasonBusy     = "The server is being reconfigured. Try again."
 )
 
 // ReasonMaxClients is the reason for more clients than the limit of open files leaves room for.
