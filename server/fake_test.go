@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -38,6 +39,7 @@ type fakeSession struct {
 	closed   chan struct{}
 	commands int
 	driving  int // goroutines inside: never more than one
+	unsent   atomic.Int64
 }
 
 func (f *fakeSession) enter() {
@@ -107,7 +109,7 @@ func (f *fakeSession) Resume() {
 	f.run()
 }
 
-func (f *fakeSession) Unsent(int) {}
+func (f *fakeSession) Unsent(bytes int) { f.unsent.Store(int64(bytes)) }
 
 func (f *fakeSession) Output() []byte {
 	f.enter()

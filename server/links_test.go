@@ -180,6 +180,16 @@ func TestLink(t *testing.T) {
 	within(t, 5*time.Second, "up again", func() bool { ups, _, _ := n.state(); return ups == 2 })
 
 	n.mu.Lock()
+	n.siblings = []node.Sibling{{Name: "b", Endpoint: addr, Generation: 1}}
+	n.mu.Unlock()
+	before := l.byName["b"]
+	l.step()
+	if l.byName["b"] == before {
+		t.Error("a sibling removed and added again keeps its link")
+	}
+	within(t, 5*time.Second, "the new link is up", func() bool { ups, _, _ := n.state(); return ups == 3 })
+
+	n.mu.Lock()
 	n.siblings = nil
 	n.mu.Unlock()
 	l.step()
@@ -202,9 +212,33 @@ func TestLinkRefusesPlaintext(t *testing.T) {
 	l.step()
 	within(t, 5*time.Second, "refused", func() bool { _, downs, _ := n.state(); return downs == 1 })
 	n.mu.Lock()
-	defer n.mu.Unlock()
 	if !errors.Is(n.lastErr, errPlaintext) {
 		t.Errorf("%v", n.lastErr)
+	}
+	n.mu.Unlock()
+	// What is allowed, by sibling-allow-plaintext, is spoken.
+	if err := l.conf.Set([]config.Pair{{Name: "sibling-allow-plaintext", Value: "yes"}}, config.Caller{}); err != nil {
+		t.Fatal(err)
+	}
+	l.step()
+	said := make(chan int)
+	go func() {
+		buf := make([]byte, 100)
+		for {
+			sock, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			if n, _ := sock.Read(buf); n > 0 {
+				said <- n
+				return
+			}
+		}
+	}()
+	select {
+	case <-said:
+	case <-time.After(5 * time.Second):
+		t.Error("sibling-allow-plaintext yes says nothing")
 	}
 }
 
