@@ -61,14 +61,16 @@ type Snapshot struct {
 	MaxTTLSeconds             int64
 
 	// Disk.
-	Dir                string
-	DBFilename         string
-	Save               []SavePoint
-	AppendOnly         bool
-	AppendFsync        Fsync
-	CheckpointLogSize  int64
-	PebbleCacheSize    int64
-	PebbleMemtableSize int64
+	Dir        string
+	DBFilename string
+	Save       []SavePoint
+	// StopWritesOnSaveError refuses writes after a snapshot failed.
+	StopWritesOnSaveError bool
+	AppendOnly            bool
+	AppendFsync           Fsync
+	CheckpointLogSize     int64
+	PebbleCacheSize       int64
+	PebbleMemtableSize    int64
 
 	// Regions.
 	Region                string

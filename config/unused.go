@@ -11,7 +11,7 @@ import (
 
 const (
 	whyLog     = "The write-ahead log in Pebble replaces the append-only file."
-	whyRDB     = "Snapshots are written beside the log by checkpoints."
+	whyRDB     = "Snapshots are always written uncompressed, with a checksum, and synced at their end."
 	whyReplica = "There are no replicas inside a region; siblings replace them."
 	whyCluster = "There is no Redis Cluster mode."
 	whyThreads = "Go schedules the threads."
@@ -37,11 +37,10 @@ func unusedDiskParams() []*Param {
 		unused("rdbcompression", yesNo(), true, whyRDB),
 		unused("rdbchecksum", yesNo(), true, whyRDB).with(Immutable),
 		unused("rdb-save-incremental-fsync", yesNo(), true, whyRDB),
-		unused("rdb-del-sync-files", yesNo(), false, whyRDB),
+		unused("rdb-del-sync-files", yesNo(), false, whyReplica),
 		unused("rdb-key-save-delay", integer(math.MinInt32, maxInt), 0, whyTest).with(Hidden),
 		unused("key-load-delay", integer(math.MinInt32, maxInt), 0, whyTest).with(Hidden),
 		unused("loading-process-events-interval-bytes", integer(1024, maxInt), 2<<20, whyTest).with(Hidden),
-		unused("stop-writes-on-bgsave-error", yesNo(), true, "After a failed sync writes always stop."),
 		unused("sanitize-dump-payload", choice("no", "yes", "clients"), "no", "Payloads are always checked in full."),
 	}
 }

@@ -165,3 +165,15 @@ func TestChanges(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkSnapshot is how long everybody waits, for a million keys.
+func BenchmarkSnapshot(b *testing.B) {
+	r := newRegion("a", clock.NewManual(startMs), DefaultShards, 1, Params{Policy: policy("noeviction")})
+	for i := range 1_000_000 {
+		k := strconv.Itoa(i)
+		r.do(func(tx *Tx) { tx.SetString(key(k), []byte("a value of a few bytes"), NoDeadline()) }, k)
+	}
+	for b.Loop() {
+		r.e.Snapshot(startMs)
+	}
+}

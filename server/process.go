@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -88,17 +89,28 @@ func writePidFile(path string) (remove func() error, err error) {
 
 // replaceFile writes a file so that a crash leaves the old or the new text.
 func replaceFile(path, text string) error {
-	mode := os.FileMode(0o644)
-	if info, err := os.Stat(path); err == nil {
-		mode = info.Mode().Perm()
-	}
 	tmp, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*.tmp")
 	if err != nil {
 		return err
 	}
-	_, err = tmp.WriteString(text)
-	err = errors.Join(err, tmp.Chmod(mode), tmp.Sync(), tmp.Close())
+	return replaceBy(path, tmp, func(w io.Writer) error {
+		_, err := io.WriteString(w, text)
+		return err
+	})
+}
+
+// replaceBy fills tmp, which it closes, and puts it, durably, in the place of
+// path, whose mode it takes over; or removes it.
+func replaceBy(path string, tmp *os.File, write func(io.Writer) error) error {
+	mode := os.FileMode(0o644)
+	if info, err := os.Stat(path); err == nil {
+		mode = info.Mode().Perm()
+	}
+	err := write(tmp)
 	if err == nil {
+		err = errors.Join(tmp.Chmod(mode), tmp.Sync())
+	}
+	if err = errors.Join(err, tmp.Close()); err == nil {
 		err = os.Rename(tmp.Name(), path)
 	}
 	if err != nil {
@@ -109,4 +121,24 @@ func replaceFile(path, text string) error {
 		return err
 	}
 	return errors.Join(dir.Sync(), dir.Close())
+}
+
+// saveFile lends a file of the data directory to a snapshot. What a crash
+// leaves of it is overwritten by the next.
+func (s *Server) saveFile(name string, write func(io.Writer) error) error {
+	dir := s.conf.Load().Dir
+	tmp, err := os.Create(inDir(dir, "temp-"+name))
+	if err != nil {
+		return err
+	}
+	return replaceBy(inDir(dir, name), tmp, write)
+}
+
+// loadFile lends a file of the data directory for reading.
+func (s *Server) loadFile(name string, read func(io.Reader) error) error {
+	file, err := os.Open(inDir(s.conf.Load().Dir, name))
+	if err != nil {
+		return err
+	}
+	return errors.Join(read(file), file.Close())
 }

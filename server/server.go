@@ -242,6 +242,7 @@ func (s *Server) openNode(snap *config.Snapshot) (*node.Node, error) {
 		Spawn:     func(f func()) { go f() },
 		Log:       s.log, RunID: hex.EncodeToString(id[:]), GeoIP: places,
 		WakeLog: s.wakeLog.ring, WakeLinks: s.wakeLinks.ring,
+		SaveFile: s.saveFile, LoadFile: s.loadFile,
 		Stop: s.askStop, Process: s.process,
 	}
 	if s.opts.ConfigFile != "" {

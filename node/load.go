@@ -1,0 +1,140 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+
+	"geocache/engine"
+	"geocache/rdb"
+)
+
+// loadSnapshot fills the region from dbfilename, as Redis does at its start
+// with appendonly no. A store that has kept this region's data before, for its
+// siblings, is newer and knows what was removed: then the file is left alone,
+// for its values would come back from the dead.
+func (n *Node) loadSnapshot() error {
+	snap := n.conf.Load()
+	if snap.AppendOnly || n.opts.LoadFile == nil {
+		return nil
+	}
+	if n.disk.recovery.known {
+		n.log.Info("the snapshot file is not loaded: the data directory has newer data", "file", snap.DBFilename)
+		return nil
+	}
+	start := n.opts.Micros()
+	n.loading.Store(true)
+	defer n.loading.Store(false)
+	err := n.opts.LoadFile(snap.DBFilename, n.decodeSnapshot)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("loading the snapshot file %s: %w", snap.DBFilename, err)
+	}
+	s := &n.saves
+	s.Lock()
+	s.state.savedChanges = n.engine.Changes()
+	st := s.state
+	s.Unlock()
+	n.log.Info("DB loaded from disk", "file", snap.DBFilename, "keys", st.loadedKeys, "expired", st.expiredKeys,
+		"seconds", float64(n.opts.Micros()-start)/1e6)
+	return n.foundWithData(st.loadedKeys)
+}
+
+// foundWithData makes a deployment that was just founded one that holds data,
+// so that it is not joined to another by accident.
+func (n *Node) foundWithData(keys int64) error {
+	db, id := n.disk.db.Load(), n.identity()
+	if db == nil || keys == 0 || id.Deployment == 0 || id.DeploymentFirm {
+		return nil
+	}
+	id.DeploymentFirm = true
+	n.setIdentity(id)
+	return db.SetIdentity(id)
+}
+
+// Bounds of what is handed to the engine at a time.
+const (
+	loadKeys  = 256
+	loadBytes = 1 << 20
+)
+
+// decodeSnapshot reads an RDB file into the engine. Expired keys are left out.
+func (n *Node) decodeSnapshot(in io.Reader) error {
+	r := rdb.NewReader(in)
+	l := snapshotLoader{n: n, tx: n.engine.NewTx(), nowMs: n.wall.NowMs()}
+	for {
+		e, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		if e.DB >= n.engine.Databases() {
+			return fmt.Errorf("the file has a database %d, but only %d are configured (databases)", e.DB, n.engine.Databases())
+		}
+		if err := l.add(e); err != nil {
+			return err
+		}
+	}
+	if err := l.flush(); err != nil {
+		return err
+	}
+	s := &n.saves
+	s.Lock()
+	s.state.loadedKeys, s.state.expiredKeys = l.loaded, l.expired
+	s.Unlock()
+	return nil
+}
+
+// snapshotLoader gathers keys and writes them as local transactions.
+type snapshotLoader struct {
+	n               *Node
+	tx              *engine.Tx
+	nowMs           int64
+	batch           []rdb.Entry
+	bytes           int
+	loaded, expired int64
+}
+
+func (l *snapshotLoader) add(e rdb.Entry) error {
+	v, ok := e.Value.(rdb.String)
+	if !ok {
+		return fmt.Errorf("key %q has a type that this version does not know", e.Key)
+	}
+	if e.DeadlineMs != 0 && e.DeadlineMs <= l.nowMs {
+		l.expired++
+		return nil
+	}
+	l.batch = append(l.batch, e)
+	l.bytes += len(e.Key) + len(v)
+	if len(l.batch) < loadKeys && l.bytes < loadBytes {
+		return nil
+	}
+	return l.flush()
+}
+
+func (l *snapshotLoader) flush() error {
+	sc := engine.Scope{Keys: make([]engine.Key, len(l.batch))}
+	for i, e := range l.batch {
+		sc.Keys[i] = engine.Key{DB: e.DB, Name: e.Key}
+	}
+	err := l.tx.Run(sc, l.nowMs, func(tx *engine.Tx) {
+		for i, e := range l.batch {
+			tx.SetString(sc.Keys[i], e.Value.(rdb.String), engine.DeadlineAt(e.DeadlineMs))
+		}
+	})
+	if err != nil {
+		return err
+	}
+	l.loaded += int64(len(l.batch))
+	clear(l.batch)
+	l.batch, l.bytes = l.batch[:0], 0
+	// Where siblings will want to know, the log must not pile up in memory.
+	for l.n.WriteLog() {
+	}
+	return l.n.diskError()
+}

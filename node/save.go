@@ -1,0 +1,353 @@
+package node
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"sync"
+	"sync/atomic"
+
+	"geocache/command"
+	"geocache/config"
+	"geocache/engine"
+	"geocache/persist"
+	"geocache/rdb"
+	"geocache/resp"
+)
+
+// This file writes snapshots, the files of Redis' kind that SAVE, BGSAVE,
+// save points and a shutdown leave (docs/adr/0006); load.go reads them.
+
+// saves is what the node knows of its snapshots.
+type saves struct {
+	// giveUp makes the snapshot being written in the background fail.
+	giveUp atomic.Bool
+	// failing: the last one in the background failed, and writes may have to
+	// be refused.
+	failing atomic.Bool
+	// last: the one of a shutdown was written, and has to be the last word.
+	last atomic.Bool
+
+	sync.Mutex           // a leaf, over what follows
+	idle       sync.Cond // state.busy has ended
+	state      saveState
+}
+
+// saveState is a copy of everything INFO shows of snapshots. Times are in
+// milliseconds since the epoch.
+type saveState struct {
+	busy         bool // one is being taken or written
+	inBackground bool // that one, and not for SAVE or a shutdown
+	scheduled    bool // by BGSAVE inside EXEC, or SCHEDULE
+	beganMs      int64
+	savedMs      int64 // the last that succeeded; the start before the first
+	triedMs      int64 // the last in the background that began
+	tookMs       int64 // of the last in the background, -1 before the first
+	failing      bool
+	count        int64
+	savedChanges int64 // engine.Changes at the last that succeeded
+
+	loadedKeys, expiredKeys int64 // of the start
+}
+
+func (s *saves) init(nowMs int64) {
+	s.idle.L = s
+	s.state = saveState{savedMs: nowMs, tookMs: -1}
+}
+
+func (s *saves) view() saveState {
+	s.Lock()
+	defer s.Unlock()
+	return s.state
+}
+
+// saveKind says for whom a snapshot is written.
+type saveKind uint8
+
+const (
+	inForeground saveKind = iota // SAVE, a shutdown
+	inBackground                 // BGSAVE, a save point
+)
+
+var (
+	errNoFiles = errors.New("this region has no place for files")
+	errGivenUp = errors.New("given up: the server ends")
+)
+
+// LastSaveMs implements command.Host.
+func (n *Node) LastSaveMs() int64 { return n.saves.view().savedMs }
+
+// Save implements command.Host. It blocks.
+func (n *Node) Save() error {
+	if !n.beginSave(inForeground) {
+		return resp.ErrSaveRunning
+	}
+	if n.writeSnapshot(inForeground, n.engine.Snapshot(n.wall.NowMs())) != nil {
+		return resp.ErrNoReason
+	}
+	return nil
+}
+
+// SaveInBackground implements command.Host.
+func (n *Node) SaveInBackground(when command.SaveTime) error {
+	if when == command.SaveLater {
+		s := &n.saves
+		s.Lock()
+		defer s.Unlock()
+		if s.state.inBackground {
+			return resp.ErrSaveRunning
+		}
+		s.state.scheduled = true
+		return nil
+	}
+	if !n.startSave() {
+		return resp.ErrSaveRunning
+	}
+	return nil
+}
+
+// startSave takes a snapshot now and writes it in the background; false where
+// one is being written already.
+func (n *Node) startSave() bool {
+	if !n.beginSave(inBackground) {
+		return false
+	}
+	snap := n.engine.Snapshot(n.wall.NowMs())
+	n.log.Info("background saving started")
+	n.opts.Spawn(func() { _ = n.writeSnapshot(inBackground, snap) }) // logged, and shown by INFO
+	return true
+}
+
+// beginSave books the right to write; writeSnapshot gives it back.
+func (n *Node) beginSave(kind saveKind) bool {
+	s := &n.saves
+	s.Lock()
+	defer s.Unlock()
+	if s.state.busy {
+		return false
+	}
+	s.state.busy = true
+	s.state.beganMs = n.wall.NowMs()
+	if kind == inBackground {
+		s.state.inBackground, s.state.scheduled = true, false
+		s.state.triedMs = s.state.beganMs
+	}
+	return true
+}
+
+// writeSnapshot writes snap to dbfilename and books how it went, as Redis
+// does: a failing SAVE does not stop writes, a good one lets them go on.
+func (n *Node) writeSnapshot(kind saveKind, snap *engine.Snapshot) error {
+	err, file := errNoFiles, n.conf.Load().DBFilename
+	if n.opts.SaveFile != nil {
+		err = n.opts.SaveFile(file, func(w io.Writer) error { return n.encodeSnapshot(w, kind, snap) })
+	}
+	now := n.wall.NowMs()
+	s := &n.saves
+	s.Lock()
+	defer s.Unlock()
+	s.state.busy, s.state.inBackground = false, false
+	s.idle.Broadcast()
+	if kind == inBackground {
+		s.state.tookMs = max(now-s.state.beganMs, 0)
+	}
+	if err != nil {
+		if kind == inBackground && !errors.Is(err, errGivenUp) {
+			s.fails(true)
+		}
+		n.log.Error("saving failed", "file", file, "error", err)
+		return err
+	}
+	s.fails(false)
+	s.state.count++
+	s.state.savedMs = now
+	s.state.savedChanges = snap.Changes
+	n.log.Info("DB saved on disk", "file", file)
+	return nil
+}
+
+func (s *saves) fails(v bool) {
+	s.state.failing = v
+	s.failing.Store(v)
+}
+
+// encodeSnapshot writes snap as an RDB file.
+func (n *Node) encodeSnapshot(out io.Writer, kind saveKind, snap *engine.Snapshot) error {
+	w := rdb.NewWriter(out)
+	w.Aux("redis-ver", command.RedisVersion(n.conf.Load().Compat))
+	w.Aux("redis-bits", strconv.Itoa(strconv.IntSize))
+	w.Aux("ctime", strconv.FormatInt(n.wall.NowMs()/1000, 10))
+	w.Aux("used-mem", strconv.FormatInt(n.UsedBytes(), 10))
+	for db := range snap.DBs {
+		d := &snap.DBs[db]
+		if len(d.Keys) == 0 {
+			continue
+		}
+		w.SelectDB(db, len(d.Keys), d.Expires)
+		for i := range d.Keys {
+			if kind == inBackground && n.saves.giveUp.Load() {
+				return errGivenUp
+			}
+			k := &d.Keys[i]
+			if k.OnDisk != nil {
+				ok, err := n.readEvicted(k)
+				if err != nil {
+					return err
+				}
+				if !ok {
+					continue
+				}
+			}
+			if err := w.Entry(rdb.Entry{DB: db, Key: []byte(k.Key), DeadlineMs: k.DeadlineMs, Value: rdb.String(k.Value)}); err != nil {
+				return err
+			}
+			*k = engine.SnapshotKey{} // what changed meanwhile is free to go
+		}
+	}
+	return w.Close()
+}
+
+// readEvicted completes k from its row; ok is false where the key has gone
+// meanwhile.
+func (n *Node) readEvicted(k *engine.SnapshotKey) (ok bool, err error) {
+	n.disk.life.RLock()
+	defer n.disk.life.RUnlock()
+	db := n.disk.db.Load()
+	if db == nil {
+		return false, nil // the store was closed, and what was only there is gone
+	}
+	row, err := db.GetRow(k.OnDisk.Row.DB, []byte(k.OnDisk.Row.Key))
+	if errors.Is(err, persist.ErrNotFound) {
+		return false, nil
+	}
+	if err == nil {
+		ok, err = k.ReadRow(row)
+	}
+	if err != nil {
+		return false, fmt.Errorf("value of %q on disk: %w", k.Key, err)
+	}
+	return ok, nil
+}
+
+// saveRetryMs is how long a save point waits after a failure, as in Redis.
+const saveRetryMs = 5000
+
+// savePoints starts a snapshot that is due; it belongs to Tick.
+func (n *Node) savePoints(nowMs int64) {
+	st := n.saves.view()
+	if st.busy || n.ending.Load() || st.failing && nowMs-st.triedMs <= saveRetryMs {
+		return
+	}
+	if st.scheduled {
+		n.startSave()
+		return
+	}
+	changes := n.engine.Changes() - st.savedChanges
+	for _, p := range n.activeSavePoints() {
+		if changes >= p.Changes && nowMs-st.savedMs > p.Seconds*1000 {
+			n.log.Info(fmt.Sprintf("%d changes in %d seconds. Saving...", p.Changes, p.Seconds))
+			n.startSave()
+			return
+		}
+	}
+}
+
+// activeSavePoints are the configured save points where they count: the log
+// makes them superfluous, which unlike Redis' is on unless told otherwise.
+func (n *Node) activeSavePoints() []config.SavePoint {
+	snap := n.conf.Load()
+	if snap.AppendOnly || n.opts.SaveFile == nil {
+		return nil
+	}
+	return snap.Save
+}
+
+// saveError is why writes must be refused, or nothing.
+func (n *Node) saveError() resp.Error {
+	if n.saves.failing.Load() && n.conf.Load().StopWritesOnSaveError && len(n.activeSavePoints()) > 0 {
+		return resp.ErrMisconfRDB
+	}
+	return ""
+}
+
+// RewriteLog implements command.Host: what Redis does to its log a checkpoint
+// does to ours.
+func (n *Node) RewriteLog() error {
+	if n.disk.db.Load() == nil {
+		return nil
+	}
+	if c := n.stats.checkpoint.Load(); c != nil && c.running {
+		return resp.ErrRewriteRunning
+	}
+	n.stats.wantRows.Store(true)
+	return nil
+}
+
+// PrepareStop does what has to succeed before the server may end, unless it is
+// forced: what was acknowledged must be possible to write, and the snapshot of
+// a shutdown is written. From its start commands wait, so that none changes
+// what was saved; where it fails they go on. It blocks.
+func (n *Node) PrepareStop(m command.ShutdownMode) error {
+	n.preparing.Lock()
+	defer n.preparing.Unlock()
+	if n.ending.Swap(true) {
+		return nil // it was done before
+	}
+	err := n.saveForEnd(m)
+	if err == nil {
+		return nil
+	}
+	if m.Force == command.On {
+		n.log.Error("shutting down although data cannot be written", "error", err)
+		return nil
+	}
+	n.log.Error("shutdown refused: data cannot be written", "error", err)
+	n.ending.Store(false)
+	n.resumeAll()
+	return resp.ErrShutdown
+}
+
+// saveForEnd writes the snapshot of a shutdown where one is due.
+func (n *Node) saveForEnd(m command.ShutdownMode) error {
+	if err := n.diskError(); err != nil {
+		return err
+	}
+	if m.Save == command.No || m.Save == command.Default && len(n.activeSavePoints()) == 0 {
+		return nil
+	}
+	err := n.saveLast()
+	n.saves.last.Store(err == nil)
+	return err
+}
+
+// saveLast writes a snapshot whatever else is being written.
+func (n *Node) saveLast() error {
+	s := &n.saves
+	s.giveUp.Store(true)
+	s.Lock()
+	for s.state.busy {
+		s.idle.Wait()
+	}
+	s.state.busy, s.state.beganMs = true, n.wall.NowMs()
+	s.Unlock()
+	s.giveUp.Store(false)
+	return n.writeSnapshot(inForeground, n.engine.Snapshot(n.wall.NowMs()))
+}
+
+// finishSaves is the end of all saving, when nothing else runs any more: what
+// is being written is given up, and what slipped past the snapshot of the
+// shutdown, by a command that ran already, is saved after all.
+func (n *Node) finishSaves() error {
+	s := &n.saves
+	if s.last.Load() && n.engine.Changes() != s.view().savedChanges {
+		return n.saveLast()
+	}
+	s.giveUp.Store(true)
+	s.Lock()
+	defer s.Unlock()
+	for s.state.busy {
+		s.idle.Wait()
+	}
+	return nil
+}
