@@ -28,13 +28,15 @@ type repl struct {
 		sync.Mutex
 		core      *replicate.Core
 		draining  command.Switch
-		attached  string            // the attachment sent last
-		heard     map[string]string // newest attachments
-		linkErrs  map[string]string // why the transport cannot reach a sibling
-		lags      map[string]int64  // by sibling, in milliseconds, or geo.Unknown
+		attached  string                     // the attachment sent last
+		heard     map[string]string          // newest attachments
+		linkErrs  map[string]string          // why the transport cannot reach a sibling
+		lags      map[string]int64           // by sibling, in milliseconds, or geo.Unknown
+		states    map[string]replicate.State // as they were logged
 		former    []uint64
-		refusedMs int64 // when a refused frame was last logged
-		copying   bool  // metaCopying is set
+		refusedMs int64               // when a refused frame was last logged
+		copying   bool                // metaCopying is set
+		removed   []replicate.Removed // as metaRemoved has it
 		// ending is the vector of a copy that is all here, while a checkpoint
 		// after number endingFrom brings it to disk.
 		ending     clock.Vector
@@ -87,6 +89,7 @@ func (n *Node) openRegions() error {
 	snap := n.conf.Load()
 	r := &n.repl
 	r.mu.heard, r.mu.linkErrs, r.mu.lags = map[string]string{}, map[string]string{}, map[string]int64{}
+	r.mu.states = map[string]replicate.State{}
 	dir, err := geo.NewDirectory(n.selfMember(snap))
 	if err != nil {
 		return err
@@ -183,6 +186,7 @@ func (n *Node) newCore(snap *config.Snapshot) error {
 			return fmt.Errorf("former deployments in the data directory: %w", err)
 		}
 	}
+	r.mu.removed = cfg.Removed
 	n.engine.SetReclaimLimit(0) // until siblings have said how late it is there
 	r.mu.core = replicate.New(cfg, host{n})
 	return nil
@@ -254,6 +258,9 @@ func (n *Node) TakeFrames() []Frame {
 	}
 	now := n.opts.Micros()
 	n.stepFrames(in, now)
+	if err := n.keepRemoved(); err != nil {
+		n.diskFailed(err)
+	}
 	if r.grew.Swap(false) {
 		r.mu.core.LogGrew(now)
 	}
@@ -268,6 +275,24 @@ func (n *Node) TakeFrames() []Frame {
 		}
 	}
 	return out
+}
+
+// keepRemoved brings the list of removed regions to disk where it changed:
+// before a region that returned is linked. repl.mu is held.
+func (n *Node) keepRemoved() error {
+	r := &n.repl
+	removed := r.mu.core.Removed()
+	if slices.Equal(removed, r.mu.removed) {
+		return nil
+	}
+	b, err := json.Marshal(removed)
+	if err == nil {
+		err = n.disk.db.Load().SetMember(metaRemoved, b)
+	}
+	if err == nil {
+		r.mu.removed = removed
+	}
+	return err
 }
 
 // stepMicros is how long frames are stepped before answers and other work get
@@ -345,6 +370,19 @@ func (n *Node) LinkDown(peer string, err error) {
 	if r.mu.core != nil {
 		r.mu.linkErrs[peer] = err.Error()
 		r.mu.core.LinkDown(peer, n.opts.Micros())
+	}
+}
+
+// LinkRefused is the transport's word that the sibling answers frames with err,
+// as one does that does not know this region; nil means that it takes them.
+func (n *Node) LinkRefused(peer string, err error) {
+	r := &n.repl
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if err != nil {
+		r.mu.linkErrs[peer] = err.Error()
+	} else {
+		delete(r.mu.linkErrs, peer)
 	}
 }
 
@@ -453,6 +491,7 @@ func (n *Node) hear(p replicate.PeerStatus) {
 	r := &n.repl
 	state := geo.Up
 	r.mu.lags[p.Name] = p.LagInMs
+	n.noteState(p)
 	switch p.State {
 	case replicate.StateDown:
 		// Silence on a connection that still stands counts as failing.
@@ -479,6 +518,24 @@ func (n *Node) hear(p replicate.PeerStatus) {
 		}
 	}
 	_ = r.dir.SetState(p.Name, state) // a sibling removed meanwhile
+}
+
+// noteState logs that a link's state has changed, where the transport does not
+// say so itself; repl.mu is held.
+func (n *Node) noteState(p replicate.PeerStatus) {
+	r := &n.repl
+	was := r.mu.states[p.Name]
+	if was == p.State {
+		return
+	}
+	r.mu.states[p.Name] = p.State
+	switch p.State {
+	case replicate.StateDown, replicate.StateConnecting:
+	case replicate.StateUp, replicate.StateSyncing:
+		n.log.Info("sibling "+string(p.State), "region", p.Name)
+	default:
+		n.log.Warn("sibling "+string(p.State), "region", p.Name, "reason", p.Reason)
+	}
 }
 
 func (n *Node) hearWord(name string, w word) {
@@ -689,9 +746,15 @@ func (n *Node) Add(spec command.RegionSpec) error {
 	if spec.Name == regionName(snap) {
 		return resp.RegionExists([]byte(spec.Name))
 	}
+	intent := map[command.JoinMode]replicate.Intent{
+		command.JoinRefuse: replicate.IntentNone, command.JoinMerge: replicate.IntentMerge, command.JoinEmpty: replicate.IntentEmpty,
+	}[spec.Join]
 	for _, have := range snap.Siblings {
 		if have.Name == spec.Name {
-			return resp.RegionExists([]byte(spec.Name))
+			if have.Endpoint != spec.Endpoint || intent == replicate.IntentNone {
+				return resp.RegionExists([]byte(spec.Name))
+			}
+			return n.joinAs(have.Name, intent)
 		}
 		if clock.RegionID(have.Name) == clock.RegionID(spec.Name) {
 			return fmt.Errorf("the names %q and %q have the same region id: choose another name", have.Name, spec.Name)
@@ -704,9 +767,6 @@ func (n *Node) Add(spec command.RegionSpec) error {
 	if err := n.setSiblings(siblings); err != nil {
 		return err
 	}
-	intent := map[command.JoinMode]replicate.Intent{
-		command.JoinRefuse: replicate.IntentNone, command.JoinMerge: replicate.IntentMerge, command.JoinEmpty: replicate.IntentEmpty,
-	}[spec.Join]
 	if len(snap.Siblings) == 0 {
 		if err := n.joinDeployment(); err != nil {
 			return errors.Join(err, n.setSiblings(snap.Siblings))
@@ -730,6 +790,16 @@ func (n *Node) Add(spec command.RegionSpec) error {
 	}
 	n.publishSiblings(siblings)
 	return nil
+}
+
+// joinAs says of a configured sibling, whose link may be refused, how to join.
+func (n *Node) joinAs(name string, intent replicate.Intent) error {
+	r := &n.repl
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	err := r.mu.core.AddPeer(name, replicate.PeerOptions{Intent: intent})
+	n.opts.WakeLinks()
+	return err
 }
 
 // setSiblings changes the configuration for a REGION command.
@@ -807,15 +877,15 @@ func (n *Node) Remove(name string) error {
 	r := &n.repl
 	r.mu.Lock()
 	r.mu.core.RemovePeer(name)
-	removed, err := json.Marshal(r.mu.core.Removed())
+	err := n.keepRemoved()
 	delete(r.mu.heard, name)
 	delete(r.mu.linkErrs, name)
 	delete(r.mu.lags, name)
+	delete(r.mu.states, name)
 	err = errors.Join(err, r.dir.Remove(name))
 	r.mu.Unlock()
 	gone, merr := json.Marshal(member{Removed: true})
-	db := n.disk.db.Load()
-	err = errors.Join(err, merr, db.SetMember(metaRemoved, removed), db.SetMember(name, gone))
+	err = errors.Join(err, merr, n.disk.db.Load().SetMember(name, gone))
 	n.publishSiblings(left)
 	if len(left) == 0 {
 		n.leaveDeployment()

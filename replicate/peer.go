@@ -149,6 +149,10 @@ func (c *Core) AddPeer(name string, o PeerOptions) error {
 	if name == "" || len(name) > maxNameBytes {
 		return fmt.Errorf("replicate: a region's name has 1 to %d bytes", maxNameBytes)
 	}
+	if o.Intent == IntentEmpty {
+		// This region gives itself up for the other one, as that one is now.
+		delete(c.removed, name)
+	}
 	if p := c.peers[name]; p != nil {
 		p.intent = o.Intent
 		c.judge(p)
@@ -416,6 +420,7 @@ func (c *Core) judge(p *peer) {
 	if p.mode != before {
 		p.helloDueUs = c.nowUs
 		if p.mode == modeLinked {
+			p.intent = IntentNone // the operator's word was for this once
 			p.linkedAs = p.info.origin
 			c.rewind(p)
 			p.ackDue = true
@@ -427,7 +432,7 @@ func (c *Core) decide(p *peer) (linkMode, string) {
 	h := &p.info
 	if gone, ok := c.removed[p.name]; ok {
 		if h.origin.Incarnation() <= gone.Incarnation() || h.hasData {
-			return modeRemoved, "this region was removed from the deployment; it may return only empty"
+			return modeRemoved, fmt.Sprintf("%q was removed here and may return only empty, or this region joins it with EMPTY", p.name)
 		}
 		delete(c.removed, p.name)
 	}

@@ -37,7 +37,7 @@ type PeerStatus struct {
 	Name        string
 	Origin      clock.Origin // incarnation heard last, 0 before the first
 	State       State
-	Reason      string       // for refused and version
+	Reason      string       // for refused and version, and for full where this side is
 	Acked       clock.Vector // applied there, as far as is known
 	Synced      clock.Vector // durable there
 	RTTUs       int64        // smoothed, 0 before the first measurement
@@ -68,6 +68,9 @@ func (c *Core) Peers() []PeerStatus {
 			Acked: p.acked.Clone(), Synced: p.synced.Clone(), RTTUs: p.rttUs,
 			LagInMs: -1, InFlightBytes: int64(p.push.bytes), HeldBytes: int64(p.held), Traffic: p.traffic,
 			LastError: p.lastError, LastErrorUs: p.lastErrorUs, Attachment: p.attachment,
+		}
+		if s.State == StateFull && c.stopped != nil {
+			s.Reason = c.stopped.Error()
 		}
 		if p.everHeard {
 			s.LastHeardUs = p.lastHeardUs

@@ -29,6 +29,7 @@ type linkNode interface {
 	TakeFrames() []node.Frame
 	LinkUp(peer string)
 	LinkDown(peer string, err error)
+	LinkRefused(peer string, err error)
 	LinkSample(peer string, o geo.Outcome, rtt time.Duration)
 }
 
@@ -139,6 +140,7 @@ type link struct {
 	client               *redis.Client
 	dials                atomic.Int64
 	delivered            atomic.Int64 // frames that the sibling answered
+	refused              atomic.Bool  // it answered the last one with an error
 	cancel               context.CancelFunc
 
 	queue  chan []byte
@@ -214,9 +216,15 @@ func (k *link) deliver(ctx context.Context, data []byte) {
 	case ctx.Err() != nil: // the link is being closed
 	case err == nil:
 		k.delivered.Add(1)
+		if k.refused.Load() && k.refused.Swap(false) {
+			k.node.LinkRefused(k.name, nil)
+		}
 	case errors.As(err, &refusal): // the sibling is well; the protocol sends again
-		k.log.Debug("a frame was refused", "error", err)
 		k.delivered.Add(1)
+		if !k.refused.Swap(true) {
+			k.log.Warn("the sibling refuses frames", "endpoint", k.endpoint, "error", err)
+		}
+		k.node.LinkRefused(k.name, err)
 	default:
 		k.log.Debug("a frame was not delivered", "error", err)
 		k.node.LinkSample(k.name, outcome(err), 0)

@@ -96,6 +96,8 @@ func (f *fakeLinkNode) LinkUp(string) {
 	f.ups++
 }
 
+func (f *fakeLinkNode) LinkRefused(string, error) {}
+
 func (f *fakeLinkNode) LinkDown(_ string, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
