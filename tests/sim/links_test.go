@@ -11,7 +11,6 @@ import (
 type link struct {
 	from, to *region
 	conn     *conn // session at to
-	life     [2]int
 	failures int
 	up       bool // as from's transport sees it
 
@@ -92,7 +91,8 @@ func (w *world) startProbes(r *region) {
 func (l *link) probe() {
 	r := l.from
 	rtt := l.travelUs() + l.travelUs() + ms
-	if l.pass() && l.pass() {
+	there, back := l.pass(), l.pass()
+	if there && back {
 		r.soon(rtt, func() {
 			l.failures = 0
 			r.n.LinkSample(l.to.name, geo.OK, duration(rtt))

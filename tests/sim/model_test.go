@@ -35,6 +35,7 @@ type write struct {
 
 	acked    bool
 	ackUs    int64
+	voided   bool // its region was to lose everything
 	promised bool // acknowledged, and nothing that happened since excuses its loss
 }
 
@@ -77,9 +78,18 @@ func (h *history) endLife(r *region, how ending, safeUs int64) {
 		switch {
 		case w.region != r:
 		case how == endedWiped:
-			w.promised = false // of all its lives
+			w.voided, w.promised = true, false // of all its lives
 		case w.life == r.life:
-			w.promised = w.acked && (always || how == endedCleanly || w.ackUs < safeUs)
+			w.promised = w.acked && !w.voided && (always || how == endedCleanly || w.ackUs < safeUs)
+		}
+	}
+}
+
+// void takes back what is promised of a region's writes so far.
+func (h *history) void(r *region) {
+	for _, w := range h.writes {
+		if w.region == r {
+			w.voided, w.promised = true, false
 		}
 	}
 }
@@ -88,7 +98,7 @@ func (h *history) endLife(r *region, how ending, safeUs int64) {
 func (h *history) settle() {
 	for _, w := range h.writes {
 		if w.region.up() && w.life == w.region.life {
-			w.promised = w.acked
+			w.promised = w.acked && !w.voided
 		}
 	}
 }

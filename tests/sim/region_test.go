@@ -35,8 +35,9 @@ type region struct {
 	ended   ending
 	conns   []*conn
 
-	writing, linking bool // a step is queued
-	diskFailed       bool
+	writing, linking bool  // a step is queued
+	diskBroken       bool  // faults are injected
+	diskFailed       bool  // the node has met one
 	drainedUs        int64 // everything committed before is written
 	durableUs        int64 // everything committed before is synced
 	slowUs           int64 // what a disk access takes at most
@@ -106,7 +107,7 @@ func (r *region) start() {
 	r.life++
 	r.lives++
 	r.startUs = w.nowUs
-	r.writing, r.linking, r.diskFailed = false, false, false
+	r.writing, r.linking, r.diskFailed, r.diskBroken = false, false, false, false
 	r.drainedUs, r.durableUs = w.nowUs, w.nowUs
 	r.opening = true
 	nowMs := r.clockNow()
@@ -260,7 +261,7 @@ func (r *region) end(how ending, safeUs int64) {
 // one reads as this one did.
 func (r *region) restartCleanly() {
 	w := r.w
-	if r.diskFailed {
+	if r.diskFailed || r.diskBroken {
 		r.crash(endedPower)
 		r.start()
 		return
@@ -289,7 +290,7 @@ func (r *region) killWritten() {
 	}
 	r.drained()
 	want, vector := r.n.Digest()
-	failed := r.diskFailed
+	failed := r.diskFailed || r.diskBroken
 	r.crash(endedKilled)
 	r.start()
 	if r.w.failure == "" && !failed {

@@ -186,6 +186,7 @@ func (w *world) breakSomething() {
 	}
 	if p.diskFaults && !p.pebble && w.rnd.IntN(1000) < 6 && r.up() {
 		r.medium.broken(choose(w.rnd, persist.Faults{WriteErr: errInjected}, persist.Faults{SyncErr: errInjected}, persist.Faults{CapacityBytes: 1}))
+		r.diskBroken = true
 		w.note(r.name, "disk breaks")
 		// Only a restart over a good disk ends it.
 		w.after(w.upTo(600*ms), func() {
@@ -227,7 +228,7 @@ func (w *world) heal() {
 	w.eachLink(func(l *link) { l.cut, l.loss, l.dup, l.jitterUs = false, 0, 0, 2*ms })
 	for _, r := range w.regions {
 		r.skewMs, r.slowUs = 0, 0
-		if r.diskFailed {
+		if r.diskFailed || r.diskBroken {
 			r.crash(endedPower)
 		}
 		r.medium.broken(persist.Faults{})
@@ -238,12 +239,17 @@ func (w *world) heal() {
 // Bounds of virtual time within which a healed deployment is equal, and idle.
 const (
 	convergeWithin = 15 * second
+	rejoinWithin   = 60 * second // where a region has to empty itself first
 	idleWithin     = 30 * second
 )
 
 func (w *world) verify() {
-	if !w.until(convergeWithin, w.equal) {
-		w.fail("no convergence within %d s: %s", convergeWithin/second, w.describe())
+	within := convergeWithin
+	if w.plan.wipes {
+		within = rejoinWithin
+	}
+	if !w.until(within, w.equal) {
+		w.fail("no convergence within %d s: %s", within/second, w.describe())
 		return
 	}
 	w.plantOlder()

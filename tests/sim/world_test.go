@@ -57,7 +57,6 @@ type world struct {
 
 	breaking bool // phase one
 	failure  string
-	stopErr  error
 	trace    [traceLines]string
 	traced   int
 	hash     uint64 // of all events, for replay
@@ -140,15 +139,6 @@ func (w *world) lastEvents() string {
 	return sb.String()
 }
 
-func (w *world) region(name string) *region {
-	for _, r := range w.regions {
-		if r.name == name {
-			return r
-		}
-	}
-	return nil
-}
-
 // logHandler takes what nodes log into the trace.
 type logHandler struct {
 	w *world
@@ -169,6 +159,8 @@ func (h logHandler) Handle(_ context.Context, rec slog.Record) error {
 	})
 	h.w.note(h.r.name, "[%v] %s", rec.Level, line)
 	switch {
+	case strings.Contains(line, "drops its data") && h.w.plan.wipes:
+		h.w.history.void(h.r) // it lost its disk, or joined somebody who did
 	case strings.Contains(line, "drops its data"):
 		h.w.fail("%s: %s", h.r.name, line)
 	case strings.Contains(line, "frame was refused"):
