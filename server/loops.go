@@ -10,12 +10,16 @@ const (
 	syncEvery       = time.Second
 	checkpointEvery = 100 * time.Millisecond
 	linksEvery      = 100 * time.Millisecond // at the latest
+	// gatherTime is how long a group of the log grows where nobody waits for
+	// it: a group costs the same however much is in it.
+	gatherTime = 5 * time.Millisecond
 )
 
 // steps is what the loops drive.
 type steps interface {
 	Tick()
 	WriteLog() (more bool)
+	LogAwaited() bool
 	SyncLog()
 	Checkpoint() (more bool)
 }
@@ -43,7 +47,12 @@ func startLoops(n steps, k *links, wakeLog, wakeLinks bell) *loops {
 	l := &loops{stop: make(chan struct{})}
 	l.every(tickEvery, nil, n.Tick)
 	l.every(syncEvery, nil, n.SyncLog)
-	l.every(syncEvery, wakeLog, func() { l.drain(n.WriteLog) })
+	l.every(syncEvery, wakeLog, func() {
+		if !n.LogAwaited() {
+			l.pause(gatherTime)
+		}
+		l.drain(n.WriteLog)
+	})
 	l.every(checkpointEvery, nil, func() { l.drain(n.Checkpoint) })
 	l.every(linksEvery, wakeLinks, k.step)
 	return l
@@ -64,6 +73,16 @@ func (l *loops) every(interval time.Duration, b bell, step func()) {
 			step()
 		}
 	})
+}
+
+// pause waits, unless the loops end.
+func (l *loops) pause(d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-l.stop:
+	case <-t.C:
+	}
 }
 
 // drain repeats a step while it has more to do.

@@ -1,0 +1,92 @@
+package node
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// TestHotPathAllocations: garbage per command is what a cache's tail latency
+// is made of.
+func TestHotPathAllocations(t *testing.T) {
+	get := "*2\r\n$3\r\nGET\r\n$1\r\nk\r\n"
+	set := "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$64\r\n" + strings.Repeat("v", 64) + "\r\n"
+	for _, c := range []struct {
+		name, persistence, input string
+		allocs                   float64
+	}{
+		{"GET", "no", get, 0},
+		{"GET logged", "yes", get, 0},
+		{"GET missing", "no", "*2\r\n$3\r\nget\r\n$2\r\nno\r\n", 0},
+		{"16 GET", "no", strings.Repeat(get, 16), 0},
+		{"PING", "no", "PING\r\n", 0},
+		{"SET over a value", "no", set, 1},
+		{"SET over a value, logged", "yes", set, 2},
+	} {
+		r := newRig(t, "appendonly "+c.persistence)
+		r.do("SET k v")
+		input := []byte(c.input)
+		n := testing.AllocsPerRun(1000, func() {
+			r.s.Feed(input)
+			r.s.Output()
+		})
+		if n > c.allocs {
+			t.Errorf("%s: %v allocations, want %v at most", c.name, n, c.allocs)
+		}
+	}
+}
+
+// TestPauseHoldsExpiry: while clients are paused expired keys read as missing
+// and stay where they are.
+func TestPauseHoldsExpiry(t *testing.T) {
+	r := newRig(t, "appendonly no")
+	r.do("SET a 1 PX 10", "SET b 1 PX 10", "CLIENT PAUSE 5000 WRITE")
+	r.wall.Advance(20)
+	if got := r.do("GET a", "DBSIZE"); got != "$-1\r\n:2\r\n" {
+		t.Errorf("paused: %q", got)
+	}
+	r.tick(10)
+	if n := r.engine.Stats().ExpiredKeys; n != 0 {
+		t.Errorf("%d keys reclaimed under CLIENT PAUSE", n)
+	}
+	r.do("CLIENT UNPAUSE", "GET a")
+	r.tick(10)
+	if n := r.engine.Stats().ExpiredKeys; n != 2 {
+		t.Errorf("%d keys reclaimed after the pause, want 2", n)
+	}
+	r.do("CLIENT PAUSE 50 ALL")
+	r.tick(10)
+	r.do("SET c 1 PX 10")
+	r.tick(10)
+	if n := r.engine.Stats().ExpiredKeys; n != 3 {
+		t.Errorf("%d keys reclaimed after a pause that ran out, want 3", n)
+	}
+}
+
+// TestUnauthenticatedOutput: who has not said the password cannot make the
+// server keep replies.
+func TestUnauthenticatedOutput(t *testing.T) {
+	r := newRig(t, "appendonly no", "requirepass secret")
+	for n := range 10_000 {
+		r.s.Feed([]byte("GET k\r\n"))
+		if r.s.Closing() {
+			if n < 100 {
+				t.Errorf("closed after %d replies", n)
+			}
+			return
+		}
+	}
+	t.Error("the session is still open")
+}
+
+// TestPipelineClock: the commands of one pipeline go by the time at which each
+// begins.
+func TestPipelineClock(t *testing.T) {
+	r := newRig(t, "appendonly no")
+	micros := r.opts.Micros
+	r.opts.Micros = func() int64 { r.wall.Advance(1); return micros() }
+	r.s.Feed([]byte(fmt.Sprintf("SET k v PX 20\r\nGET k\r\n%sGET k\r\n", strings.Repeat("PING\r\n", 30))))
+	if got, want := string(r.s.Output()), "+OK\r\n$1\r\nv\r\n"+strings.Repeat("+PONG\r\n", 30)+"$-1\r\n"; got != want {
+		t.Errorf("got %q", got)
+	}
+}
