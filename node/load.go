@@ -16,10 +16,13 @@ import (
 // for its values would come back from the dead.
 func (n *Node) loadSnapshot() error {
 	snap := n.conf.Load()
-	if snap.AppendOnly || n.opts.LoadFile == nil {
+	switch {
+	case n.opts.LoadFile == nil:
 		return nil
-	}
-	if n.disk.recovery.known {
+	case snap.AppendOnly:
+		n.mentionSnapshot(snap.DBFilename)
+		return nil
+	case n.disk.recovery.known:
 		n.log.Info("the snapshot file is not loaded: the data directory has newer data", "file", snap.DBFilename)
 		return nil
 	}
@@ -41,6 +44,17 @@ func (n *Node) loadSnapshot() error {
 	n.log.Info("DB loaded from disk", "file", snap.DBFilename, "keys", st.loadedKeys, "expired", st.expiredKeys,
 		"seconds", float64(n.opts.Micros()-start)/1e6)
 	return n.foundWithData(st.loadedKeys)
+}
+
+// mentionSnapshot warns whoever turns the log on and expects the first start to
+// bring the data of the file, which Redis does not do either.
+func (n *Node) mentionSnapshot(file string) {
+	nothing := func(io.Reader) error { return nil }
+	if n.disk.recovery.known || n.opts.LoadFile(file, nothing) != nil {
+		return
+	}
+	n.log.Warn("the snapshot file is not loaded under appendonly yes; to take its data over, start with appendonly no once and then CONFIG SET appendonly yes",
+		"file", file)
 }
 
 // foundWithData makes a deployment that was just founded one that holds data,

@@ -366,6 +366,27 @@ func TestLoadWithSiblings(t *testing.T) {
 	r.expect("persistence", map[string]string{"rdb_last_load_keys_loaded": "0"})
 }
 
+// TestSaveEvicted: values that eviction left on disk are in the file.
+func TestSaveEvicted(t *testing.T) {
+	r := newSaveRig(t, "appendonly no", "region here", "sibling there 127.0.0.1:1", "maxmemory-policy allkeys-lru")
+	value := strings.Repeat("v", 100)
+	for i := range 10 {
+		r.want(ok, fmt.Sprintf("SET k%d %s", i, value))
+	}
+	r.wall.Advance(61_000)
+	r.settle()
+	for r.engine.EvictStep(r.wall.NowMs()) > 0 {
+	}
+	if n := r.engine.Stats().EvictedToDisk; n != 10 {
+		t.Fatalf("%d values evicted", n)
+	}
+	r.want(":1\r\n"+ok, "DEL k0", "SAVE")
+	keys := r.files.keys(t)
+	if len(keys) != 9 || keys["0/k9"] != value {
+		t.Errorf("%d keys: %v", len(keys), keys)
+	}
+}
+
 func TestRewriteLog(t *testing.T) {
 	const started = "+Background append only file rewriting started\r\n"
 	r := newSaveRig(t, "appendonly no")
