@@ -82,6 +82,18 @@ func (c *Config) Params() []Param {
 // given at start and that do nothing here.
 func (c *Config) Ineffective() []string { return slices.Clone(c.ineffective) }
 
+// WithoutEffect returns the names of those parameters among the pairs that do
+// nothing here.
+func (c *Config) WithoutEffect(pairs []Pair) []string {
+	var names []string
+	for _, pair := range pairs {
+		if p := c.table.lookup(pair.Name); p != nil && p.Effect == EffectNone {
+			names = append(names, p.Name)
+		}
+	}
+	return names
+}
+
 // Sensitive reports whether values of the parameter must not be logged. Unknown
 // names are not sensitive.
 func (c *Config) Sensitive(name string) bool {

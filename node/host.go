@@ -30,7 +30,11 @@ func (n *Node) ConfigSet(pairs []config.Pair, caller config.Caller, inExec comma
 	n.reconfigure.worldHeld = inExec == command.On
 	defer func() { n.reconfigure.worldHeld = false }()
 	caller.Loading = n.loading.Load()
-	return n.conf.Set(pairs, caller)
+	err := n.conf.Set(pairs, caller)
+	if names := n.conf.WithoutEffect(pairs); err == nil && len(names) > 0 {
+		n.log.Info("parameters accepted without effect", "names", names)
+	}
+	return err
 }
 
 // ConfigRewrite implements command.Host.
