@@ -46,6 +46,10 @@ func (s *Session) execute(args [][]byte) bool {
 		s.parked = why
 		s.pub.blocked.Store(true)
 		s.n.clients.park(s)
+		// What it waits for may have ended before it was in the list.
+		if _, still := s.gate(row); still == notParked {
+			s.wake()
+		}
 		return false
 	case rejection != "":
 		s.reject(row, rejection)

@@ -13,6 +13,8 @@ type multi struct {
 	queue   []queued
 	flags   command.Flags // of all queued rows
 	bytes   int64
+	begun   bool  // EXEC has run, though perhaps not to its end
+	db      int32 // selected when it began
 }
 
 type queued struct {
@@ -118,6 +120,11 @@ func (s *Session) Exec() {
 		s.out.NullArray()
 		return
 	}
+	if !m.begun {
+		// A run that is undone for a value on disk may have selected another.
+		m.begun, m.db = true, s.pub.db.Load()
+	}
+	s.pub.db.Store(m.db)
 	outer := s.ctx
 	ran := s.run(s.execScope(), s.runQueued)
 	s.ctx = outer
@@ -135,7 +142,7 @@ func (s *Session) execScope() engine.Scope {
 	for _, q := range s.multi.queue {
 		switch {
 		case q.row.Flags&(command.World|command.Walk|command.SelectsDB) != 0:
-			return engine.Scope{World: true}
+			sc.World = true
 		case q.row.Has(command.Control):
 		default:
 			c := command.Ctx{Args: q.args, Row: q.row, DB: db, Sess: s, Host: s.n}
