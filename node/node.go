@@ -12,10 +12,11 @@
 // block goes to Options.Spawn or is a step that the server (or a simulator)
 // drives: Tick, WriteLog, SyncLog, Checkpoint, TakeFrames.
 //
-// Locks, outermost first: Node.repl.mu (the sibling protocol), then engine
+// Locks, outermost first: Node.preparing (a shutdown); Node.repl.mu (the sibling protocol), then engine
 // shard locks, then commitLog.mu. Session state belongs to the goroutine that
 // drives the session; what others may touch of it is atomic or under
-// Session.mail.mu, a leaf. Node.clients.mu and Node.pause.mu are leaves.
+// Session.mail.mu, a leaf. Node.clients.mu, Node.pause.mu and
+// Node.saves are leaves.
 package node
 
 import (
@@ -200,7 +201,7 @@ func (n *Node) hookConfig() {
 	n.conf.OnChangeOf([]string{"region-location", "region-endpoint", "port", "tls-port"}, n.describeSelf)
 	n.conf.OnChange("dir", func(_, _ *config.Snapshot) error {
 		if n.disk.db.Load() != nil {
-			return errors.New(resp.ReasonDirInUse)
+			return refusal(resp.ReasonDirInUse)
 		}
 		return nil
 	})
@@ -208,9 +209,12 @@ func (n *Node) hookConfig() {
 		if n.repl.changing.Load() {
 			return nil
 		}
-		return errors.New("siblings change through REGION ADD and REGION REMOVE")
+		return refusal("siblings change through REGION ADD and REGION REMOVE")
 	})
 }
+
+// refusal is why a CONFIG SET changes nothing, in words for the client.
+func refusal(reason string) error { return errors.New(reason) }
 
 // withWorld runs fn while nothing changes; reconfigure is held.
 func (n *Node) withWorld(fn func()) {
