@@ -615,7 +615,7 @@ func (n *Node) detachDisk(next *config.Snapshot) error {
 	if !n.reconfigure.worldHeld {
 		c.Lock()
 	} else if !c.TryLock() { // a checkpoint may be waiting for the world
-		return errors.New(resp.ReasonBusy)
+		return refusal(resp.ReasonBusy)
 	}
 	defer c.Unlock()
 	n.withWorld(func() {

@@ -370,7 +370,8 @@ func TestInfoMemory(t *testing.T) {
 		"used_memory": empty["used_memory"], "used_memory_peak": peak, "used_memory_peak_human": "2.00M",
 		"maxmemory": "104857600", "maxmemory_human": "100.00M", "maxmemory_policy": "allkeys-lru",
 		"used_memory_rss": "4194304", "used_memory_rss_human": "4.00M", "mem_fragmentation_ratio": "3.99",
-		"mem_clients_normal": "2048", "mem_not_counted_for_evict": "2048", "used_memory_overhead": "1050624",
+		// The 26 bytes are this INFO.
+		"mem_clients_normal": "2074", "mem_not_counted_for_evict": "2074", "used_memory_overhead": "1050650",
 		"used_memory_dataset_perc": "0.00%", "total_system_memory_human": "8.00G", "mem_allocator": "go",
 	})
 	// Commands queued for EXEC are memory too.

@@ -59,7 +59,6 @@ type repl struct {
 	changing atomic.Bool // a REGION command is setting `sibling`
 	// generation of the sibling added last; Node.reconfigure guards it.
 	generation uint64
-	endpoints  atomic.Pointer[map[string]string]
 }
 
 // Frame is one frame of the sibling protocol, with the sibling it comes from
