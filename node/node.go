@@ -12,10 +12,10 @@
 // block goes to Options.Spawn or is a step that the server (or a simulator)
 // drives: Tick, WriteLog, SyncLog, Checkpoint, TakeFrames.
 //
-// Locks, outermost first: Node.preparing (a shutdown); Node.repl.mu (the sibling protocol), then engine
-// shard locks, then commitLog.mu. Session state belongs to the goroutine that
-// drives the session; what others may touch of it is atomic or under
-// Session.mail.mu, a leaf. Node.clients.mu, Node.pause.mu and
+// Locks, outermost first: Node.preparing (a shutdown), Node.repl.mu (the
+// sibling protocol), engine shard locks, commitLog.mu. Session state belongs to
+// the goroutine that drives the session; what others may touch of it is atomic
+// or under Session.mail.mu, a leaf. Node.clients.mu, Node.pause.mu and
 // Node.saves are leaves.
 package node
 
