@@ -38,7 +38,7 @@ func Example() string {
 			fmt.Fprintf(&b, "\n%s\n# %s\n%s\n", strings.Repeat("#", 80), group, strings.Repeat("#", 80))
 		}
 		b.WriteByte('\n')
-		for _, line := range wrap(p.Doc, exampleWidth-2) {
+		for _, line := range wrap(p.text(), exampleWidth-2) {
 			b.WriteString("# " + line + "\n")
 		}
 		if p.Name == "bind" {
@@ -88,9 +88,17 @@ enable-protected-configs as well.
 		for _, alias := range p.Aliases {
 			name += " (`" + alias + "`)"
 		}
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", name, cell(p.Type), cell(codeOrNothing(p.Default)), p.when(), cell(p.Doc))
+		fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", name, cell(p.Type), cell(codeOrNothing(p.Default)), p.when(), cell(p.text()))
 	}
 	return b.String()
+}
+
+// text is Doc, with a word before the reasons of those that do nothing.
+func (p *Param) text() string {
+	if p.Effect == EffectNone {
+		return "Without effect. " + p.Doc
+	}
+	return p.Doc
 }
 
 func (p *Param) when() string {
