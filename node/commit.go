@@ -151,7 +151,7 @@ func (c *commitLog) durable(pos uint64) {
 		s := c.mu.pending[i].stamp
 		c.mu.synced.Raise(s.Origin, s.At)
 	}
-	c.mu.pending = c.mu.pending[i:]
+	c.mu.pending = c.mu.pending[:copy(c.mu.pending, c.mu.pending[i:])]
 }
 
 // position is the last log position and the vector of the same moment.
