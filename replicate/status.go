@@ -1,6 +1,7 @@
 package replicate
 
 import (
+	"fmt"
 	"math"
 
 	"geocache/clock"
@@ -37,7 +38,7 @@ type PeerStatus struct {
 	Name        string
 	Origin      clock.Origin // incarnation heard last, 0 before the first
 	State       State
-	Reason      string       // for refused and version, and for full where this side is
+	Reason      string       // for refused, version, a long connecting, and full where this side is
 	Acked       clock.Vector // applied there, as far as is known
 	Synced      clock.Vector // durable there
 	RTTUs       int64        // smoothed, 0 before the first measurement
@@ -69,8 +70,11 @@ func (c *Core) Peers() []PeerStatus {
 			LagInMs: -1, InFlightBytes: int64(p.push.bytes), HeldBytes: int64(p.held), Traffic: p.traffic,
 			LastError: p.lastError, LastErrorUs: p.lastErrorUs, Attachment: p.attachment,
 		}
-		if s.State == StateFull && c.stopped != nil {
+		switch {
+		case s.State == StateFull && c.stopped != nil:
 			s.Reason = c.stopped.Error()
+		case s.State == StateConnecting && !p.established && c.nowUs-p.tokenUs > c.cfg.DeadAfter.Microseconds():
+			s.Reason = fmt.Sprintf("no region named %q answers there", name)
 		}
 		if p.everHeard {
 			s.LastHeardUs = p.lastHeardUs

@@ -27,7 +27,8 @@ const (
 type site struct{ name, lat, lon string }
 
 func sites() []site {
-	return []site{{"toronto", "43.6532", "-79.3832"}, {"saopaulo", "-23.5505", "-46.6333"}, {"tokyo", "35.6762", "139.6503"}}
+	return []site{{"toronto", "43.6532", "-79.3832"}, {"saopaulo", "-23.5505", "-46.6333"}, {"tokyo", "35.6762", "139.6503"},
+		{"lagos", "6.5244", "3.3792"}, {"sydney", "-33.8688", "151.2093"}}
 }
 
 // deployment is a set of regions on this machine that are each other's siblings.
@@ -254,7 +255,7 @@ func (l *regionLoad) run(stop *atomic.Bool) {
 // restarted and one is cut off. Afterwards all hold the same, and no increment
 // is lost or counted twice.
 func TestRegionsConverge(t *testing.T) {
-	for _, n := range []int{2, 3} {
+	for _, n := range []int{2, 3, 5} {
 		t.Run(strconv.Itoa(n)+" regions", func(t *testing.T) {
 			d := startRegions(t, n, "--appendfsync", "always")
 			var stop atomic.Bool
