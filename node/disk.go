@@ -10,6 +10,7 @@ import (
 	"geocache/clock"
 	"geocache/config"
 	"geocache/engine"
+	"geocache/lru"
 	"geocache/op"
 	"geocache/persist"
 	"geocache/resp"
@@ -20,6 +21,7 @@ type disk struct {
 	db       atomic.Pointer[persist.DB] // nil: nothing is kept
 	identity atomic.Pointer[persist.Identity]
 	recovery recoveryInfo
+	rowWaits atomic.Int32 // rounds in which sessions that wait for rows are resumed
 	// writing keeps the log-writer's steps apart.
 	writing sync.Mutex
 	// life is held for reading by whoever uses the store without being a
@@ -352,12 +354,13 @@ func (n *Node) Checkpoint() (more bool) {
 	c.Lock()
 	defer c.Unlock()
 	defer n.noteCheckpoint()
+	defer func() { n.resumeRows(more) }()
 	if c.run == nil && !n.startCheckpoint(db) {
 		return false
 	}
 	if c.run.Behind() != 0 {
-		n.opts.WakeLog()
-		return false
+		n.WriteLog()
+		return n.diskError() == nil
 	}
 	done, err := c.run.Step(checkpointRows)
 	switch {
@@ -374,6 +377,39 @@ func (n *Node) Checkpoint() (more bool) {
 		return false
 	}
 	return true
+}
+
+// awaitRows reports whether there is hope that a checkpoint makes values
+// evictable, and if so sees to it that whoever parks on it is resumed.
+func (n *Node) awaitRows() bool {
+	db, p := n.disk.db.Load(), n.engine.Params()
+	if db == nil || !p.EvictToDisk || p.Policy.Kind() == lru.KindNone {
+		return false
+	}
+	c := n.stats.checkpoint.Load()
+	if c != nil && c.failing ||
+		(c == nil || !c.running) && db.Log.End()-1 == db.CheckpointPos() && !n.disk.unlogged.Load() {
+		return false
+	}
+	n.disk.rowWaits.Store(rowRounds)
+	return true
+}
+
+// rowRounds is how often waiters for rows are resumed between checkpoint steps:
+// one of the first round may not have parked yet.
+const rowRounds = 2
+
+// resumeRows lets sessions that wait for rows look again, after a checkpoint's
+// step. more says that another follows at once.
+func (n *Node) resumeRows(more bool) {
+	left := n.disk.rowWaits.Load()
+	if left == 0 {
+		return
+	}
+	if !more {
+		n.disk.rowWaits.CompareAndSwap(left, left-1)
+	}
+	n.resumeAll()
 }
 
 // checkpointNow runs a whole checkpoint, for those who need rows and vector on

@@ -15,6 +15,7 @@ const (
 	parkPaused              // CLIENT PAUSE, or a shutdown that saves
 	parkFetching            // a value that lies on disk, or Await's work
 	parkLogFull             // the log-writer has fallen behind
+	parkRows                // values that may leave memory once their rows are written
 	parkSleeping            // DEBUG SLEEP
 )
 

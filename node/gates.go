@@ -25,6 +25,9 @@ func (s *Session) gate(row *command.Row) (refusal resp.Error, park parkReason) {
 	}
 	if !n.fitMemory() {
 		if denyOOM || s.multi.active && !row.Has(command.Unqueued) {
+			if n.awaitRows() {
+				return "", parkRows
+			}
 			return resp.ErrOOM, notParked
 		}
 	}
