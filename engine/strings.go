@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"errors"
 	"math"
 	"math/big"
@@ -102,7 +103,7 @@ func (t *Tx) touchMade(x *entry, wasLive bool) {
 // SetString makes val, which is copied, the value of k whatever was there. It
 // returns the stamp of the value, which is provisional until commit.
 func (t *Tx) SetString(k Key, val []byte, exp Expiry) clock.Stamp {
-	return t.setOwned(k, append(make([]byte, 0, len(val)), val...), exp, 0)
+	return t.setOwned(k, bytes.Clone(val), exp, 0)
 }
 
 // setOwned is SetString for bytes that the entry may keep.

@@ -2,6 +2,7 @@ package node
 
 import (
 	"net/netip"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -191,15 +192,28 @@ func (s *Session) Feed(p []byte) {
 			s.closing = true
 			return
 		}
-		s.in = append(s.in, p...)
+		s.collect(p)
 		if s.parked == notParked {
 			s.in = s.keep(s.in, s.process(s.in))
 		}
 	} else {
 		rest := p[s.process(p):]
-		s.in = append(s.in[:0], rest...)
+		s.in = s.in[:0]
+		s.collect(rest)
 	}
 	s.settle()
+}
+
+// announcedStep bounds the memory made ready for input that is only announced.
+const announcedStep = 1 << 20
+
+// collect appends p to the input, with room for what the request announces, so
+// that a large argument is not copied again at every doubling.
+func (s *Session) collect(p []byte) {
+	if room := min(s.parser.Need(), len(s.in)+len(p)+announcedStep) - len(s.in); room > len(p) {
+		s.in = slices.Grow(s.in, room)
+	}
+	s.in = append(s.in, p...)
 }
 
 // unauthenticatedBuffer bounds what a client may send ahead before AUTH, as in
