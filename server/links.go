@@ -38,8 +38,9 @@ const (
 	// keep a link of 150 ms busy.
 	linkConns = 8
 	// Bounds of what waits for a link. What is dropped counts as lost on the
-	// way, and the protocol sends it again.
-	linkQueueFrames = 256
+	// way, and the protocol sends it again: after a pause, so there is room for
+	// more frames than it keeps unacknowledged.
+	linkQueueFrames = 2048
 	linkQueueBytes  = 64 << 20
 
 	linkCallTimeout = 10 * time.Second
