@@ -118,6 +118,12 @@ type Engine struct {
 	// checkpoint, but for the dirty ones; it is guarded as dbMap is.
 	flushed map[int]bool
 
+	// copying is the copy that is coming in or came in last: see JoinCopy.
+	copying struct {
+		id, ended uint64
+		round     uint32 // marks the entries that the copy names
+	}
+
 	expire struct {
 		sync.Mutex
 		shard, db int

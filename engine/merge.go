@@ -295,7 +295,35 @@ func forget(s *op.KeyState, stable clock.Vector) (empty bool) {
 			return !bites && stable.Covers(clock.Stamp{At: f.At, Origin: f.Origin})
 		})
 	}
-	return s.ValueStamp.IsZero() && s.Dead.IsZero() && s.DeadlineStamp.IsZero() && len(s.Subs) == 0 && len(s.Floors) == 0
+	return blank(s)
+}
+
+// beyond is what s holds that v does not cover.
+func beyond(s op.KeyState, v clock.Vector) op.KeyState {
+	if v.Covers(s.ValueStamp) {
+		s.ValueStamp, s.Value = clock.Stamp{}, nil
+	}
+	if v.Covers(s.DeadlineStamp) {
+		s.DeadlineStamp, s.DeadlineMs = clock.Stamp{}, 0
+	}
+	if v.Covers(s.Dead) {
+		s.Dead = clock.Stamp{}
+	}
+	if v.Covers(s.Flushed) {
+		s.Flushed = clock.Stamp{}
+	}
+	s.Subs = slices.DeleteFunc(slices.Clone(s.Subs), func(c op.Sub) bool {
+		return v.Covers(clock.Stamp{At: c.At, Origin: c.Origin})
+	})
+	s.Floors = slices.DeleteFunc(slices.Clone(s.Floors), func(f op.Floor) bool {
+		return v.Covers(clock.Stamp{At: f.At, Origin: f.Origin})
+	})
+	return s
+}
+
+// blank reports whether nothing at all is known of a key.
+func blank(s *op.KeyState) bool {
+	return s.ValueStamp.IsZero() && s.Dead.IsZero() && s.Flushed.IsZero() && s.DeadlineStamp.IsZero() && len(s.Subs) == 0 && len(s.Floors) == 0
 }
 
 // tokenOf is the CAS token of a visible state: the stamp of a plain value, for

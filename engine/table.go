@@ -19,8 +19,10 @@ type entry struct {
 	state op.KeyState
 	word  lru.Word
 	flags entryFlags
-	epoch uint32 // of its newest grave, 0 for none
-	cost  int64  // bytes this entry is accounted with
+	// copied is the round of the last copy that named the key.
+	copied uint32
+	epoch  uint32 // of its newest grave, 0 for none
+	cost   int64  // bytes this entry is accounted with
 }
 
 type entryFlags uint16

@@ -68,7 +68,7 @@ func (h host) ExportState(cursor uint64, maxBytes int) ([]replicate.StateEntry, 
 	return out, next, nil
 }
 
-func (h host) ApplyState(entries []replicate.StateEntry) error {
+func (h host) ApplyState(c replicate.Copy, entries []replicate.StateEntry) error {
 	if !h.n.fitMemory() {
 		return replicate.ErrFull
 	}
@@ -81,7 +81,7 @@ func (h host) ApplyState(entries []replicate.StateEntry) error {
 	for i, e := range entries {
 		es[i] = engine.StateEntry{DB: e.DB, Key: e.Key, State: e.State}
 	}
-	err := h.n.engine.ApplyStates(es, h.n.wall.NowMs())
+	err := h.n.engine.JoinCopy(c.ID, c.Vector, es, h.n.wall.NowMs())
 	h.n.disk.unlogged.Store(true)
 	return err
 }
@@ -90,10 +90,13 @@ func (h host) ApplyState(entries []replicate.StateEntry) error {
 // covers it, before anything that builds on it enters the log. The rows, of
 // which there may be millions, are left to a checkpoint of their own first, so
 // that the protocol does not stand still for long.
-func (h host) StateDone(v clock.Vector) error {
+func (h host) StateDone(c replicate.Copy) error {
 	n := h.n
 	r := &n.repl
+	v := c.Vector
 	if !v.Equal(r.mu.ending) {
+		n.engine.EndCopy(c.ID, v, n.wall.NowMs())
+		n.disk.unlogged.Store(true)
 		r.mu.ending, r.mu.endingFrom = v.Clone(), n.wantCheckpoint()
 	}
 	if !n.checkpointedSince(r.mu.endingFrom) {

@@ -56,6 +56,16 @@ type StateEntry struct {
 	Key, State []byte
 }
 
+// Copy names a transfer. What its source had applied when it began, Vector, is
+// in the copy or gone: a cell that is here, covered by Vector and not in the
+// copy was removed, and the removal may be forgotten by now. So the host drops
+// such cells, of the keys that the copy names and, at its end, of all others.
+// Nothing of the log is applied meanwhile.
+type Copy struct {
+	ID     uint64
+	Vector clock.Vector
+}
+
 // Emptying tells a host why it must drop its data, and what is lost.
 type Emptying struct {
 	Peer          string       // who is to give the new copy
@@ -85,12 +95,13 @@ type Host interface {
 	// ExportState walks all keys, tombstones included. Cursor 0 begins; next 0
 	// ends. Changes made during the walk may or may not be seen.
 	ExportState(cursor uint64, maxBytes int) (entries []StateEntry, next uint64, err error)
-	// ApplyState joins entries into the region. It copies what it keeps.
-	ApplyState(entries []StateEntry) error
-	// StateDone raises the vector to include v, atomically, after everything
-	// joined before is durable. With ErrNotYet it is called again on a later
-	// Tick, with the same v unless the transfer was given up.
-	StateDone(v clock.Vector) error
+	// ApplyState takes in part of a copy. It copies what it keeps.
+	ApplyState(c Copy, entries []StateEntry) error
+	// StateDone ends a copy: it raises the vector to include c.Vector,
+	// atomically, after everything joined before is durable. With ErrNotYet it
+	// is called again on a later Tick, with the same c unless the transfer was
+	// given up.
+	StateDone(c Copy) error
 	Identity() Identity
 	// AdoptDeployment makes id the region's deployment. A firm id that it
 	// replaces goes to Identity.Former.

@@ -342,8 +342,8 @@ type stateChunk struct {
 	seq     uint64
 	reading clock.Reading // sender's clock when it was made
 	last    bool
-	vector  clock.Vector // of the last
-	holds   clock.Vector // of the others: covers every change in entries
+	vector  clock.Vector // what the sender had applied when the transfer began
+	holds   clock.Vector // of all but the last: covers every change in entries
 	entries []StateEntry
 }
 
@@ -352,8 +352,9 @@ func (s *stateChunk) append(dst []byte) []byte {
 	dst = binary.AppendUvarint(dst, s.seq)
 	dst = binary.BigEndian.AppendUint64(dst, uint64(s.reading))
 	dst = append(dst, bit(s.last, 1))
+	dst = s.vector.Append(dst)
 	if s.last {
-		return s.vector.Append(dst)
+		return dst
 	}
 	dst = s.holds.Append(dst)
 	dst = binary.AppendUvarint(dst, uint64(len(s.entries)))
@@ -370,9 +371,8 @@ func parseState(b []byte) (stateChunk, error) {
 	r := reader{b: b}
 	s := stateChunk{id: r.u64(), seq: r.uvarint(1 << 62), reading: clock.Reading(r.u64())}
 	flags := r.byte()
-	if s.last = flags == 1; s.last {
-		s.vector = r.vector()
-	} else {
+	s.vector = r.vector()
+	if s.last = flags == 1; !s.last {
 		s.holds = r.vector()
 		for range r.uvarint(maxStateInOne) {
 			e := StateEntry{DB: int(r.uvarint(op.MaxDBs - 1)), Key: r.bytes(op.MaxKeyLen), State: r.bytes(1 << 31)}

@@ -47,7 +47,7 @@ func sampleReport() report {
 
 func sampleState() stateChunk {
 	ks := op.KeyState{ValueStamp: clock.Stamp{At: 5, Origin: clock.NewOrigin("a", 1)}, Value: []byte("v")}
-	return stateChunk{id: 1, seq: 3, reading: 4, holds: clock.Vector{7: 5}, entries: []StateEntry{{DB: 2, Key: []byte("k"), State: ks.Append(nil)}}}
+	return stateChunk{id: 1, seq: 3, reading: 4, vector: clock.Vector{1: 2}, holds: clock.Vector{7: 5}, entries: []StateEntry{{DB: 2, Key: []byte("k"), State: ks.Append(nil)}}}
 }
 
 func TestPayloadsRoundTrip(t *testing.T) {

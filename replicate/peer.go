@@ -391,7 +391,7 @@ func (c *Core) establish(p *peer, h hello) {
 	}
 	if !h.hasData && len(h.applied) == 0 {
 		// It begins empty under our eyes: whatever it hears first, and from
-		// whom, our copy does no harm until it is in step.
+		// whom, our copy sets right.
 		p.granted = h.origin
 	}
 	p.established, p.remote = true, h.token

@@ -173,6 +173,9 @@ func (c *Core) take(p *peer, b op.Batch) error {
 // ready reports whether b is the next of its origin, all it depends on is
 // applied, it is not from the future and the region takes batches.
 func (c *Core) ready(b op.Batch) bool {
+	if c.source != nil {
+		return false // see Copy
+	}
 	if c.cfg.Fault != FaultIgnoreOrder && b.Prev != c.vec[b.Origin] || c.stopped != nil || c.tooEarly(b.Last()) {
 		return false
 	}

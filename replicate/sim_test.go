@@ -225,7 +225,7 @@ func (h *toyHost) ExportState(cursor uint64, maxBytes int) ([]StateEntry, uint64
 	return es, cursor, nil
 }
 
-func (h *toyHost) ApplyState(es []StateEntry) error {
+func (h *toyHost) ApplyState(_ Copy, es []StateEntry) error {
 	if h.full {
 		return ErrFull
 	}
@@ -242,10 +242,10 @@ func (h *toyHost) ApplyState(es []StateEntry) error {
 	return nil
 }
 
-func (h *toyHost) StateDone(v clock.Vector) error {
+func (h *toyHost) StateDone(c Copy) error {
 	h.whole = true
-	h.vec.Merge(v)
-	h.baseVec.Merge(v)
+	h.vec.Merge(c.Vector)
+	h.baseVec.Merge(c.Vector)
 	h.sync()
 	return nil
 }

@@ -89,9 +89,9 @@ func (p *peer) transferRTOUs(t *outTransfer) int64 {
 
 func (c *Core) makeChunks(p *peer, t *outTransfer) {
 	for !t.ended && len(t.chunks) < maxChunks && t.bytes < c.cfg.WindowBytes {
-		s := stateChunk{id: t.id, seq: t.nextSeq}
+		s := stateChunk{id: t.id, seq: t.nextSeq, vector: t.vector}
 		if t.walked {
-			s.last, s.vector, t.ended = true, t.vector, true
+			s.last, t.ended = true, true
 		} else {
 			entries, next, err := c.host.ExportState(t.cursor, chunkBytes)
 			if err != nil {
@@ -142,6 +142,7 @@ func (c *Core) checkSource() {
 	}
 	if c.source != nil && c.nowUs-c.sourceUs > sourceIdleUs && !c.alive(c.source) {
 		c.dropTransferFrom(c.source)
+		c.drain()
 	}
 }
 
@@ -188,7 +189,7 @@ func (c *Core) onState(p *peer, payload []byte) error {
 	if s.id < p.takenID || s.id == p.takenID && !p.takenFromNow {
 		return nil // of a transfer that is over
 	}
-	if s.last && s.vector[c.self.Origin] > c.vec[c.self.Origin] {
+	if s.vector[c.self.Origin] > c.vec[c.self.Origin] {
 		return fmt.Errorf("replicate: %q sends changes in the name of this region's incarnation that it never made", p.name)
 	}
 	if c.source != nil && c.source != p {
@@ -211,7 +212,7 @@ func (c *Core) onState(p *peer, payload []byte) error {
 	}
 	if s.last {
 		p.takenFinal = &s
-	} else if err := c.host.ApplyState(s.entries); err != nil {
+	} else if err := c.host.ApplyState(Copy{s.id, s.vector}, s.entries); err != nil {
 		c.stop(p, err)
 		return nil
 	} else if p.tracksOwed {
@@ -261,7 +262,7 @@ func (c *Core) finishTransfer(p *peer) {
 	if c.cfg.Fault == FaultForgetTransferVector {
 		v = clock.Vector{}
 	}
-	switch err := c.host.StateDone(v); {
+	switch err := c.host.StateDone(Copy{p.takenFinal.id, v}); {
 	case errors.Is(err, ErrNotYet):
 		return
 	case err != nil:

@@ -78,8 +78,9 @@ func TestSimFoundSeeds(t *testing.T) {
 		regions int
 		seed    uint64
 	}{
-		"after a crash stamps ran ten seconds ahead": {3, 3},
-		"the same with skewed clocks":                {3, 5},
+		"after a crash stamps ran ten seconds ahead":             {3, 3},
+		"the same with skewed clocks":                            {3, 5},
+		"a wiped region, copied to while it reads another's log": {3, 90},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if w := runSeed(found.seed, planOf(found.seed, found.regions), nil); w.failure != "" {

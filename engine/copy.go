@@ -1,0 +1,91 @@
+package engine
+
+import (
+	"geocache/clock"
+	"geocache/op"
+)
+
+// This file takes in a copy of a sibling's whole data. What the sibling had
+// applied when the copy began is in the copy or was removed, and the removal
+// may be forgotten everywhere by now: so what is here, is covered and is not in
+// the copy goes. What is not covered stays and is joined.
+
+// JoinCopy takes in part of the copy called id, whose source had applied
+// covered when it began. Nothing goes to the Sink and no batch may be applied
+// until EndCopy. JoinCopy and EndCopy belong to one goroutine; the slices are
+// not kept.
+func (e *Engine) JoinCopy(id uint64, covered clock.Vector, entries []StateEntry, nowMs int64) error {
+	if id != e.copying.id {
+		e.copying.id = id
+		e.copying.round++
+	}
+	for _, en := range entries {
+		if en.DB >= e.databases {
+			return &ErrDatabase{en.DB, e.databases}
+		}
+		st, err := op.DecodeKeyState(en.State)
+		if err != nil {
+			return err
+		}
+		st = cloneState(st)
+		s := e.shardOf(e.hash(en.Key))
+		s.mu.Lock()
+		e.changeKey(en.DB, en.Key, e.params.Load(), nowMs, func(x *op.KeyState) bool {
+			rest := beyond(*x, covered)
+			join(&rest, &st)
+			*x = rest
+			return true
+		})
+		e.markCopied(s, en)
+		s.mu.Unlock()
+	}
+	return nil
+}
+
+// markCopied notes that the copy names a key; its shard is locked.
+func (e *Engine) markCopied(s *shard, en StateEntry) {
+	if t := s.dbs[en.DB]; t != nil {
+		if x := t.find(e.hash(en.Key), en.Key); x != nil {
+			x.copied = e.copying.round
+		}
+	}
+}
+
+// EndCopy drops what covered covers of the keys that the copy did not name.
+// Calling it again for the same copy changes nothing.
+func (e *Engine) EndCopy(id uint64, covered clock.Vector, nowMs int64) {
+	if id != e.copying.id {
+		e.copying.id = id // an empty copy: it names nothing
+		e.copying.round++
+	}
+	if e.copying.ended == id {
+		return
+	}
+	e.copying.ended = id
+	p := e.params.Load()
+	for _, s := range e.shards {
+		s.mu.Lock()
+		for db, t := range s.dbs {
+			if t == nil {
+				continue
+			}
+			var others []*entry
+			t.each(func(x *entry) {
+				if x.copied != e.copying.round {
+					others = append(others, x)
+				}
+			})
+			for _, x := range others {
+				e.settle(s, t, db, x, p, nowMs, func(st *op.KeyState) bool {
+					*st = beyond(*st, covered)
+					return true
+				})
+				if blank(&x.state) && x.flags&inTable != 0 {
+					t.remove(x)
+					e.account(s, t, db, x, p)
+				}
+			}
+		}
+		s.mu.Unlock()
+	}
+}
