@@ -62,7 +62,7 @@ func OpenPebble(dir string, o PebbleOptions) (Store, error) {
 		o.FS = vfs.Default
 	}
 	if !o.ReadOnly {
-		if err := o.FS.MkdirAll(dir, 0o755); err != nil {
+		if err := o.FS.MkdirAll(dir, 0o700); err != nil {
 			return nil, fmt.Errorf("data directory %s: %w", dir, err)
 		}
 	}
