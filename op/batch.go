@@ -53,18 +53,18 @@ func AppendBatch(dst []byte, h Header, body []byte) []byte {
 // ParseBatch reads a batch's header; b is kept. The ops are not looked at:
 // Check does that.
 func ParseBatch(b []byte) (Batch, error) {
-	d := decoder{b: b}
-	if d.byte() != batchVersion {
+	d := Reader{b: b}
+	if d.Byte() != batchVersion {
 		return Batch{}, ErrMalformed
 	}
 	var h Header
-	h.Origin = clock.Origin(d.u64())
-	h.First = clock.Reading(d.u64())
-	h.Prev = clock.Reading(d.u64())
-	h.Count = int(d.uvarint(MaxBatchOps))
-	n := d.uvarint(clock.MaxVectorEntries)
+	h.Origin = clock.Origin(d.U64())
+	h.First = clock.Reading(d.U64())
+	h.Prev = clock.Reading(d.U64())
+	h.Count = int(d.Uvarint(MaxBatchOps))
+	n := d.Uvarint(clock.MaxVectorEntries)
 	for i := uint64(0); i < n && !d.bad; i++ {
-		h.Deps = append(h.Deps, d.stamp())
+		h.Deps = append(h.Deps, d.Stamp())
 	}
 	if d.bad || h.Count == 0 || h.Origin == 0 || h.Prev >= h.First ||
 		IsProvisional(h.First) || IsProvisional(h.First+clock.Reading(h.Count)) {
@@ -77,7 +77,7 @@ func ParseBatch(b []byte) (Batch, error) {
 // may end early.
 func (b Batch) Ops() iter.Seq[Op] {
 	return func(yield func(Op) bool) {
-		d := decoder{b: b.body}
+		d := Reader{b: b.body}
 		for i := range b.Count {
 			o := d.op(b.First, b.Origin, i)
 			if d.bad || !yield(o) {
@@ -90,7 +90,7 @@ func (b Batch) Ops() iter.Seq[Op] {
 // Check decodes every op and reports whether the batch is well formed. It is
 // called once where a batch enters the process.
 func (b Batch) Check() error {
-	d := decoder{b: b.body}
+	d := Reader{b: b.body}
 	for i := range b.Count {
 		o := d.op(b.First, b.Origin, i)
 		if o.Kind == State && !d.bad {

@@ -123,21 +123,21 @@ func (n Num) Append(dst []byte) []byte {
 
 // DecodeNum reads a Num from the front of b and returns the rest.
 func DecodeNum(b []byte) (Num, []byte, error) {
-	d := decoder{b: b}
+	d := Reader{b: b}
 	var n Num
-	switch tag := d.byte(); tag {
+	switch tag := d.Byte(); tag {
 	case numInt64:
-		n = Int(d.varint())
+		n = Int(d.Varint())
 	case numInt128:
-		n = Num{hi: int64(d.u64()), lo: d.u64()}
+		n = Num{hi: int64(d.U64()), lo: d.U64()}
 	case numFloat, numFloatNegative:
-		m := d.u64()
-		exp := d.varint()
+		m := d.U64()
+		exp := d.Varint()
 		// Some bits beyond the long double that the number stands for: a
 		// subtotal may leave its range while the sum does not. The top bit of
 		// a mantissa is always set.
 		if m>>63 == 0 || exp > 1<<15 || exp < -(1<<15) {
-			d.fail()
+			d.Fail()
 			break
 		}
 		f := new(big.Float).SetPrec(FloatPrec).SetUint64(m)
@@ -149,7 +149,7 @@ func DecodeNum(b []byte) (Num, []byte, error) {
 	case numFloatZero:
 		n.f = new(big.Float).SetPrec(FloatPrec)
 	default:
-		d.fail()
+		d.Fail()
 	}
-	return n, d.b, d.err()
+	return n, d.b, d.Err()
 }

@@ -280,53 +280,53 @@ func appendRef(dst []byte, s clock.Stamp) []byte {
 }
 
 // decodeOp reads one op from the front of d. first and origin are the batch's.
-func (d *decoder) op(first clock.Reading, origin clock.Origin, index int) Op {
-	o := Op{Kind: Kind(d.byte()), Stamp: clock.Stamp{At: first + clock.Reading(index), Origin: origin}}
-	db := d.uvarint(MaxDBs - 1)
+func (d *Reader) op(first clock.Reading, origin clock.Origin, index int) Op {
+	o := Op{Kind: Kind(d.Byte()), Stamp: clock.Stamp{At: first + clock.Reading(index), Origin: origin}}
+	db := d.Uvarint(MaxDBs - 1)
 	o.DB = int(db)
-	o.Key = d.bytes(MaxKeyLen)
+	o.Key = d.Bytes(MaxKeyLen)
 	ref := func() clock.Stamp {
-		switch d.byte() {
+		switch d.Byte() {
 		case refNone:
 			return clock.Stamp{}
 		case refAbsolute:
-			return d.stamp()
+			return d.Stamp()
 		case refInBatch:
 			if index > 0 {
-				return clock.Stamp{At: first + clock.Reading(d.uvarint(uint64(index-1))), Origin: origin}
+				return clock.Stamp{At: first + clock.Reading(d.Uvarint(uint64(index-1))), Origin: origin}
 			}
 		}
-		d.fail()
+		d.Fail()
 		return clock.Stamp{}
 	}
 	switch o.Kind {
 	case Set:
-		flags := d.byte()
+		flags := d.Byte()
 		o.KeepDeadline = flags&setWritesDeadline == 0
 		if flags&setHasDeadline != 0 {
-			o.DeadlineMs = d.varint()
+			o.DeadlineMs = d.Varint()
 		}
 		if flags &^= setWritesDeadline | setHasDeadline; flags != 0 {
-			d.fail()
+			d.Fail()
 		}
-		o.Value = d.bytes(math.MaxInt32)
+		o.Value = d.Bytes(math.MaxInt32)
 	case Deadline:
-		o.DeadlineMs = d.varint()
+		o.DeadlineMs = d.Varint()
 	case Remove:
-		switch d.byte() {
+		switch d.Byte() {
 		case removeBefore:
 			o.Upto = o.Stamp
 		case removeSeen:
 			o.Upto = ref()
 		default:
-			d.fail()
+			d.Fail()
 		}
-		n := d.uvarint(MaxRefs)
+		n := d.Uvarint(MaxRefs)
 		for i := uint64(0); i < n && !d.bad; i++ {
 			f := Floor{Lineage: ref()}
 			seen := ref()
 			f.At, f.Origin = seen.At, seen.Origin
-			f.Total = d.num()
+			f.Total = d.Num()
 			o.Floors = append(o.Floors, f)
 		}
 	case Count:
@@ -336,20 +336,20 @@ func (d *decoder) op(first clock.Reading, origin clock.Origin, index int) Op {
 		} else {
 			o.Sub.Born = born.At
 		}
-		o.Sub.Total = d.num()
+		o.Sub.Total = d.Num()
 	case Flush:
-		o.Seen = d.vector()
+		o.Seen = d.Vector()
 		// What its own batch did before it is seen as well.
 		o.Seen.Raise(origin, o.Stamp.At-1)
 	case State:
-		o.Raw = d.bytes(math.MaxInt32)
+		o.Raw = d.Bytes(math.MaxInt32)
 	case SwapDB:
-		n := d.uvarint(MaxDBs)
+		n := d.Uvarint(MaxDBs)
 		for i := uint64(0); i < n && !d.bad; i++ {
-			o.DBMap = append(o.DBMap, int(d.uvarint(MaxDBs-1)))
+			o.DBMap = append(o.DBMap, int(d.Uvarint(MaxDBs-1)))
 		}
 	default:
-		d.fail()
+		d.Fail()
 	}
 	return o
 }

@@ -114,45 +114,45 @@ func appendRun(dst []byte, lineage clock.Stamp, o clock.Origin, at clock.Reading
 
 // DecodeKeyState reads what Append wrote. Value aliases b.
 func DecodeKeyState(b []byte) (KeyState, error) {
-	d := decoder{b: b}
+	d := Reader{b: b}
 	var s KeyState
-	if d.byte() != stateVersion || d.byte() != 0 {
+	if d.Byte() != stateVersion || d.Byte() != 0 {
 		return s, ErrMalformed
 	}
-	flags := d.byte()
+	flags := d.Byte()
 	if flags >= stateHasFlushed<<1 {
 		return s, ErrMalformed
 	}
 	if flags&stateHasValue != 0 {
-		s.ValueStamp = d.stamp()
-		s.Value = d.bytes(math.MaxInt32)
+		s.ValueStamp = d.Stamp()
+		s.Value = d.Bytes(math.MaxInt32)
 	}
 	if flags&stateHasDeadlineCell != 0 {
-		s.DeadlineStamp = d.stamp()
-		s.DeadlineMs = d.varint()
+		s.DeadlineStamp = d.Stamp()
+		s.DeadlineMs = d.Varint()
 	}
 	if flags&stateHasDead != 0 {
-		s.Dead = d.stamp()
+		s.Dead = d.Stamp()
 	}
 	if flags&stateHasFlushed != 0 {
-		s.Flushed = d.stamp()
+		s.Flushed = d.Stamp()
 	}
 	if flags&stateHasCounts != 0 {
-		n := d.uvarint(MaxRefs)
+		n := d.Uvarint(MaxRefs)
 		for i := uint64(0); i < n && !d.bad; i++ {
-			c := Sub{Lineage: d.stamp()}
-			run := d.stamp()
+			c := Sub{Lineage: d.Stamp()}
+			run := d.Stamp()
 			c.At, c.Origin = run.At, run.Origin
 			c.Born = d.reading()
-			c.Total = d.num()
+			c.Total = d.Num()
 			s.Subs = append(s.Subs, c)
 		}
-		n = d.uvarint(MaxRefs)
+		n = d.Uvarint(MaxRefs)
 		for i := uint64(0); i < n && !d.bad; i++ {
-			f := Floor{Lineage: d.stamp()}
-			run := d.stamp()
+			f := Floor{Lineage: d.Stamp()}
+			run := d.Stamp()
 			f.At, f.Origin = run.At, run.Origin
-			f.Total = d.num()
+			f.Total = d.Num()
 			s.Floors = append(s.Floors, f)
 		}
 	}

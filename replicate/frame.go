@@ -69,11 +69,11 @@ type frame struct {
 // Sender is the region name that a frame claims to come from, for a transport
 // that has to find the link a frame belongs to.
 func Sender(b []byte) (string, error) {
-	r := reader{b: b}
+	r := newReader(b)
 	r.head()
-	r.u64()
-	name := string(r.bytes(maxNameBytes))
-	if r.bad || name == "" {
+	r.U64()
+	name := string(r.Bytes(maxNameBytes))
+	if r.Bad() || name == "" {
 		return "", ErrFrame
 	}
 	return name, nil
@@ -98,20 +98,20 @@ func parseFrame(b []byte) (frame, error) {
 	if len(b) > 0 && b[0] != frameVersion {
 		return frame{}, &VersionError{b[0]}
 	}
-	r := reader{b: b}
+	r := newReader(b)
 	k, flags := r.head()
-	f := frame{kind: k, session: r.u64()}
-	f.from = string(r.bytes(maxNameBytes))
-	if r.bad || f.from == "" || k == 0 || k >= kindEnd || flags&^flagCompressed != 0 {
+	f := frame{kind: k, session: r.U64()}
+	f.from = string(r.Bytes(maxNameBytes))
+	if r.Bad() || f.from == "" || k == 0 || k >= kindEnd || flags&^flagCompressed != 0 {
 		return frame{}, ErrFrame
 	}
-	f.payload = r.b
+	f.payload = r.Rest()
 	if flags&flagCompressed != 0 {
-		n, err := s2.DecodedLen(r.b)
+		n, err := s2.DecodedLen(r.Rest())
 		if err != nil || n > MaxFrameBytes {
 			return frame{}, ErrFrame
 		}
-		if f.payload, err = s2.Decode(nil, r.b); err != nil {
+		if f.payload, err = s2.Decode(nil, r.Rest()); err != nil {
 			return frame{}, ErrFrame
 		}
 	}
@@ -167,22 +167,22 @@ func (h *hello) append(dst []byte) []byte {
 }
 
 func parseHello(b []byte) (hello, error) {
-	r := reader{b: b}
-	h := hello{token: r.u64(), echo: r.u64()}
-	flags := r.byte()
+	r := newReader(b)
+	h := hello{token: r.U64(), echo: r.U64()}
+	flags := r.Byte()
 	h.knows, h.firm, h.hasData = flags&helloKnows != 0, flags&helloFirm != 0, flags&helloHasData != 0
-	h.intent, h.verdict = Intent(r.byte()), verdict(r.byte())
-	h.seq = r.uvarint(1 << 62)
-	h.kinds = r.u64()
-	h.origin = clock.Origin(r.u64())
-	h.deployment = r.u64()
-	h.reading = clock.Reading(r.u64())
-	h.transfer = r.u64()
-	for range r.uvarint(maxFormer) {
-		h.former = append(h.former, r.u64())
+	h.intent, h.verdict = Intent(r.Byte()), verdict(r.Byte())
+	h.seq = r.Uvarint(1 << 62)
+	h.kinds = r.U64()
+	h.origin = clock.Origin(r.U64())
+	h.deployment = r.U64()
+	h.reading = clock.Reading(r.U64())
+	h.transfer = r.U64()
+	for range r.Uvarint(maxFormer) {
+		h.former = append(h.former, r.U64())
 	}
-	h.applied, h.synced = r.vector(), r.vector()
-	if r.bad || len(r.b) != 0 || h.token == 0 || h.origin.Region() == 0 ||
+	h.applied, h.synced = r.Vector(), r.Vector()
+	if r.Bad() || len(r.Rest()) != 0 || h.token == 0 || h.origin.Region() == 0 ||
 		flags >= helloEnd || h.intent > IntentEmpty || h.verdict > verdictRemoved {
 		return hello{}, ErrFrame
 	}
@@ -271,26 +271,26 @@ func (p *report) append(dst []byte) []byte {
 }
 
 func parseReport(b []byte) (report, error) {
-	r := reader{b: b}
-	p := report{state: remoteState(r.byte())}
+	r := newReader(b)
+	p := report{state: remoteState(r.Byte())}
 	p.heartbeat = p.state&remoteHeartbeat != 0
-	p.seq, p.got = r.uvarint(1<<62), r.uvarint(1<<62)
-	p.sentUs, p.echoUs, p.echoHeldUs = r.varint(), r.varint(), r.varint()
-	p.reading = clock.Reading(r.u64())
-	p.applied, p.synced, p.have = r.vector(), r.vector(), r.vector()
-	p.credit = r.uvarint(1 << 62)
-	for range r.uvarint(maxNacks) {
-		p.nacks = append(p.nacks, nack{clock.Origin(r.u64()), clock.Reading(r.u64()), clock.Reading(r.u64())})
+	p.seq, p.got = r.Uvarint(1<<62), r.Uvarint(1<<62)
+	p.sentUs, p.echoUs, p.echoHeldUs = r.Varint(), r.Varint(), r.Varint()
+	p.reading = clock.Reading(r.U64())
+	p.applied, p.synced, p.have = r.Vector(), r.Vector(), r.Vector()
+	p.credit = r.Uvarint(1 << 62)
+	for range r.Uvarint(maxNacks) {
+		p.nacks = append(p.nacks, nack{clock.Origin(r.U64()), clock.Reading(r.U64()), clock.Reading(r.U64())})
 	}
-	p.transfer, p.next, p.beyond = r.u64(), r.uvarint(1<<62), r.uvarint(1<<64-1)
-	p.sending, p.troubled = r.u64(), r.byte()
+	p.transfer, p.next, p.beyond = r.U64(), r.Uvarint(1<<62), r.Uvarint(1<<64-1)
+	p.sending, p.troubled = r.U64(), r.Byte()
 	if p.heartbeat {
-		for range r.uvarint(maxHeard) {
-			p.heard = append(p.heard, uint16(r.byte())<<8|uint16(r.byte()))
+		for range r.Uvarint(maxHeard) {
+			p.heard = append(p.heard, uint16(r.Byte())<<8|uint16(r.Byte()))
 		}
-		p.attachment = append([]byte(nil), r.bytes(maxAttachment)...)
+		p.attachment = append([]byte(nil), r.Bytes(maxAttachment)...)
 	}
-	if r.bad || len(r.b) != 0 || p.seq == 0 || p.state >= remoteEnd {
+	if r.Bad() || len(r.Rest()) != 0 || p.seq == 0 || p.state >= remoteEnd {
 		return report{}, ErrFrame
 	}
 	p.state &^= remoteHeartbeat
@@ -324,11 +324,11 @@ func (p *part) append(dst []byte) []byte {
 
 // parsePart checks that the piece is where and as long as it must be.
 func parsePart(b []byte, maxTotal int) (part, error) {
-	r := reader{b: b}
-	p := part{kind: kind(r.byte()), id: r.u64(), total: r.uvarint(uint64(maxTotal)), index: r.uvarint(maxPartsInOne)}
-	p.bytes = r.b
+	r := newReader(b)
+	p := part{kind: kind(r.Byte()), id: r.U64(), total: r.Uvarint(uint64(maxTotal)), index: r.Uvarint(maxPartsInOne)}
+	p.bytes = r.Rest()
 	start := p.index * partBytes
-	if r.bad || (p.kind != kindBatches && p.kind != kindState) || p.total <= MaxFrameBytes || start >= p.total ||
+	if r.Bad() || (p.kind != kindBatches && p.kind != kindState) || p.total <= MaxFrameBytes || start >= p.total ||
 		uint64(len(p.bytes)) != min(partBytes, p.total-start) {
 		return part{}, ErrFrame
 	}
@@ -368,15 +368,15 @@ func (s *stateChunk) append(dst []byte) []byte {
 // parseState also decodes every key state, so that a host never meets a
 // malformed one.
 func parseState(b []byte) (stateChunk, error) {
-	r := reader{b: b}
-	s := stateChunk{id: r.u64(), seq: r.uvarint(1 << 62), reading: clock.Reading(r.u64())}
-	flags := r.byte()
-	s.vector = r.vector()
+	r := newReader(b)
+	s := stateChunk{id: r.U64(), seq: r.Uvarint(1 << 62), reading: clock.Reading(r.U64())}
+	flags := r.Byte()
+	s.vector = r.Vector()
 	if s.last = flags == 1; !s.last {
-		s.holds = r.vector()
-		for range r.uvarint(maxStateInOne) {
-			e := StateEntry{DB: int(r.uvarint(op.MaxDBs - 1)), Key: r.bytes(op.MaxKeyLen), State: r.bytes(1 << 31)}
-			if r.bad {
+		s.holds = r.Vector()
+		for range r.Uvarint(maxStateInOne) {
+			e := StateEntry{DB: int(r.Uvarint(op.MaxDBs - 1)), Key: r.Bytes(op.MaxKeyLen), State: r.Bytes(1 << 31)}
+			if r.Bad() {
 				break
 			}
 			if _, err := op.DecodeKeyState(e.State); err != nil {
@@ -385,7 +385,7 @@ func parseState(b []byte) (stateChunk, error) {
 			s.entries = append(s.entries, e)
 		}
 	}
-	if r.bad || len(r.b) != 0 || s.id == 0 || flags > 1 {
+	if r.Bad() || len(r.Rest()) != 0 || s.id == 0 || flags > 1 {
 		return stateChunk{}, ErrFrame
 	}
 	return s, nil
@@ -402,85 +402,15 @@ func bit(set bool, b byte) byte {
 	return 0
 }
 
-// reader reads from the front of b; after the first fault every read returns
-// zero and bad stays set, so that callers check once.
-type reader struct {
-	b   []byte
-	bad bool
-}
+// reader is op.Reader with the head of a frame.
+type reader struct{ op.Reader }
 
-func (r *reader) fail() { r.bad, r.b = true, nil }
+func newReader(b []byte) reader { return reader{op.NewReader(b)} }
 
 // head reads version, kind and flags.
 func (r *reader) head() (kind, byte) {
-	if r.byte() != frameVersion {
-		r.fail()
+	if r.Byte() != frameVersion {
+		r.Fail()
 	}
-	return kind(r.byte()), r.byte()
-}
-
-func (r *reader) byte() byte {
-	if len(r.b) == 0 {
-		r.fail()
-		return 0
-	}
-	v := r.b[0]
-	r.b = r.b[1:]
-	return v
-}
-
-func (r *reader) u64() uint64 {
-	if len(r.b) < 8 {
-		r.fail()
-		return 0
-	}
-	v := binary.BigEndian.Uint64(r.b)
-	r.b = r.b[8:]
-	return v
-}
-
-// uvarint reads a number; one above limit is a fault, and so counts read with
-// it bound the loops they drive.
-func (r *reader) uvarint(limit uint64) uint64 {
-	v, n := binary.Uvarint(r.b)
-	if n <= 0 || v > limit {
-		r.fail()
-		return 0
-	}
-	r.b = r.b[n:]
-	return v
-}
-
-func (r *reader) varint() int64 {
-	v, n := binary.Varint(r.b)
-	if n <= 0 {
-		r.fail()
-		return 0
-	}
-	r.b = r.b[n:]
-	return v
-}
-
-func (r *reader) bytes(limit uint64) []byte {
-	n := r.uvarint(limit)
-	if n > uint64(len(r.b)) {
-		r.fail()
-		return nil
-	}
-	v := r.b[:n:n]
-	r.b = r.b[n:]
-	return v
-}
-
-func (r *reader) vector() clock.Vector {
-	if r.bad {
-		return nil
-	}
-	v, rest, err := clock.DecodeVector(r.b)
-	if err != nil {
-		r.fail()
-		return nil
-	}
-	r.b = rest
-	return v
+	return kind(r.Byte()), r.Byte()
 }

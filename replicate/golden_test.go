@@ -73,9 +73,9 @@ func (s *sim) tell(b []byte) string {
 		return fmt.Sprintf("state %d with %d keys", c.seq, len(c.entries))
 	case kindBatches:
 		line := "batches"
-		r := reader{b: f.payload}
-		for len(r.b) > 0 {
-			b, _ := op.ParseBatch(r.bytes(1 << 30))
+		r := newReader(f.payload)
+		for len(r.Rest()) > 0 {
+			b, _ := op.ParseBatch(r.Bytes(1 << 30))
 			line += fmt.Sprintf(" %s(%s..%s]", s.shortVector(clock.Vector{b.Origin: b.Last()}), shortReading(b.Prev), shortReading(b.Last()))
 		}
 		return line

@@ -105,15 +105,15 @@ func (q *queue) reach(at clock.Reading, nowUs int64) {
 
 // onBatches takes a frame's batches. They are checked before the first is used.
 func (c *Core) onBatches(p *peer, payload []byte) error {
-	r := reader{b: payload}
+	r := newReader(payload)
 	var batches []op.Batch
-	for len(r.b) > 0 {
-		raw := r.bytes(uint64(c.cfg.MaxMessageBytes))
+	for len(r.Rest()) > 0 {
+		raw := r.Bytes(uint64(c.cfg.MaxMessageBytes))
 		b, err := op.ParseBatch(raw)
 		if err == nil {
 			err = b.Check()
 		}
-		if r.bad || err != nil {
+		if r.Bad() || err != nil {
 			return fmt.Errorf("replicate: malformed batch from %q", p.name)
 		}
 		if b.Origin == c.self.Origin && b.Last() > c.vec[b.Origin] {
