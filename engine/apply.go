@@ -99,8 +99,9 @@ func (e *Engine) joinKey(db int, key []byte, with op.KeyState, p *Params, nowMs 
 }
 
 // changeKey lets fn change the state of one key under its shard's lock and
-// settles everything that follows from it.
-func (e *Engine) changeKey(db int, key []byte, p *Params, nowMs int64, fn func(*op.KeyState) bool) {
+// settles everything that follows from it. It returns the key's entry, which
+// may not be in the table.
+func (e *Engine) changeKey(db int, key []byte, p *Params, nowMs int64, fn func(*op.KeyState) bool) *entry {
 	h := e.hash(key)
 	s := e.shardOf(h)
 	t := e.table(s, db)
@@ -110,6 +111,7 @@ func (e *Engine) changeKey(db int, key []byte, p *Params, nowMs int64, fn func(*
 		x.word = p.Policy.Init(nowMs)
 	}
 	e.settle(s, t, db, x, p, nowMs, fn)
+	return x
 }
 
 // settle lets fn change x and makes everything else follow.
@@ -190,6 +192,14 @@ type StateEntry struct {
 // ApplyStates joins whole key states: a state transfer from a sibling, or
 // rows at start. Nothing goes to the Sink. The slices are not kept.
 func (e *Engine) ApplyStates(entries []StateEntry, nowMs int64) error {
+	return e.eachState(entries, func(en StateEntry, st op.KeyState) {
+		e.joinKey(en.DB, en.Key, st, e.params.Load(), nowMs)
+	})
+}
+
+// eachState decodes entries and calls fn for each under its shard's lock; fn
+// may keep the state.
+func (e *Engine) eachState(entries []StateEntry, fn func(StateEntry, op.KeyState)) error {
 	for _, en := range entries {
 		if en.DB >= e.databases {
 			return &ErrDatabase{en.DB, e.databases}
@@ -200,7 +210,7 @@ func (e *Engine) ApplyStates(entries []StateEntry, nowMs int64) error {
 		}
 		s := e.shardOf(e.hash(en.Key))
 		s.mu.Lock()
-		e.joinKey(en.DB, en.Key, cloneState(st), e.params.Load(), nowMs)
+		fn(en, cloneState(st))
 		s.mu.Unlock()
 	}
 	return nil

@@ -15,49 +15,33 @@ import (
 // until EndCopy. JoinCopy and EndCopy belong to one goroutine; the slices are
 // not kept.
 func (e *Engine) JoinCopy(id uint64, covered clock.Vector, entries []StateEntry, nowMs int64) error {
+	e.beginCopy(id)
+	return e.eachState(entries, func(en StateEntry, st op.KeyState) {
+		x := e.changeKey(en.DB, en.Key, e.params.Load(), nowMs, func(have *op.KeyState) bool {
+			if have.ValueStamp == st.ValueStamp && baseAlive(have) {
+				st.Value = have.Value // the same value, perhaps evicted to its row
+			}
+			rest := beyond(*have, covered)
+			join(&rest, &st)
+			*have = rest
+			return true
+		})
+		x.copied = e.copying.round
+	})
+}
+
+// beginCopy starts a new round of marks where id is a copy not met before.
+func (e *Engine) beginCopy(id uint64) {
 	if id != e.copying.id {
 		e.copying.id = id
 		e.copying.round++
-	}
-	for _, en := range entries {
-		if en.DB >= e.databases {
-			return &ErrDatabase{en.DB, e.databases}
-		}
-		st, err := op.DecodeKeyState(en.State)
-		if err != nil {
-			return err
-		}
-		st = cloneState(st)
-		s := e.shardOf(e.hash(en.Key))
-		s.mu.Lock()
-		e.changeKey(en.DB, en.Key, e.params.Load(), nowMs, func(x *op.KeyState) bool {
-			rest := beyond(*x, covered)
-			join(&rest, &st)
-			*x = rest
-			return true
-		})
-		e.markCopied(s, en)
-		s.mu.Unlock()
-	}
-	return nil
-}
-
-// markCopied notes that the copy names a key; its shard is locked.
-func (e *Engine) markCopied(s *shard, en StateEntry) {
-	if t := s.dbs[en.DB]; t != nil {
-		if x := t.find(e.hash(en.Key), en.Key); x != nil {
-			x.copied = e.copying.round
-		}
 	}
 }
 
 // EndCopy drops what covered covers of the keys that the copy did not name.
 // Calling it again for the same copy changes nothing.
 func (e *Engine) EndCopy(id uint64, covered clock.Vector, nowMs int64) {
-	if id != e.copying.id {
-		e.copying.id = id // an empty copy: it names nothing
-		e.copying.round++
-	}
+	e.beginCopy(id) // an empty copy names nothing
 	if e.copying.ended == id {
 		return
 	}

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"geocache/clock"
+	"geocache/lru"
 	"geocache/op"
 )
 
@@ -56,5 +57,31 @@ func TestCopyDropsWhatItsSourceRemoved(t *testing.T) {
 	}
 	if len(have) != len(want) || entries != len(want) {
 		t.Errorf("%d entries, %v", entries, have)
+	}
+}
+
+// A copy may name a key whose value was evicted to its row: it stays evicted,
+// and the digest stays that of the value.
+func TestCopyOverEvictedValue(t *testing.T) {
+	origin := clock.NewOrigin("a", 1)
+	e := New(Options{Shards: 1, Databases: 1, Seed: 1, Rand: clock.NewRand(1), Params: Params{
+		Policy: lru.AllkeysLRU, LRU: lru.DefaultParams(), Merging: true, EvictToDisk: true,
+	}})
+	state := op.KeyState{ValueStamp: clock.Stamp{At: clock.ReadingAt(10), Origin: origin}, Value: []byte("a value longer than its digest")}
+	rows := []StateEntry{{Key: []byte("k"), State: state.Append(nil)}}
+	if err := e.LoadRows(rows, 0); err != nil {
+		t.Fatal(err)
+	}
+	want := e.Digest(0)
+	if e.EvictStep(0) == 0 || len(e.Evicted([]Key{{Name: []byte("k")}})) != 1 {
+		t.Fatal("nothing was evicted")
+	}
+	covered := clock.Vector{origin: clock.ReadingAt(100)}
+	if err := e.JoinCopy(1, covered, rows, 0); err != nil {
+		t.Fatal(err)
+	}
+	e.EndCopy(1, covered, 0)
+	if got := e.Digest(0); got != want {
+		t.Errorf("digest %x after the copy, %x before", got, want)
 	}
 }
