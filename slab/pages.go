@@ -1,0 +1,222 @@
+package slab
+
+// What happens when a page is taken, changes its fullness, or loses its last
+// block. None of it is on the way of an ordinary Alloc or Free.
+
+// refill gives class k a page with room: a new one, or, before the arena grows,
+// one that was to be emptied.
+func (a *Arena) refill(k int) uint32 {
+	c := &a.classes[k]
+	p := c.heads[sparse]
+	if p == 0 {
+		p = a.takePage()
+		a.carve(p, k)
+		c.pages++
+		c.room += int32(a.pages[p].capacity)
+	} else {
+		a.unlink(&c.heads[sparse], p)
+		pg := &a.pages[p]
+		c.moving -= int32(pg.live)
+		a.sparseBytes -= int64(pg.live) * int64(pg.size)
+		c.room += int32(pg.capacity - pg.live)
+	}
+	a.list(c, p)
+	return p
+}
+
+// carve makes p, which has no class, an empty page of class k.
+func (a *Arena) carve(p uint32, k int) {
+	pg := &a.pages[p]
+	size := classBytes(k)
+	pg.size, pg.class = uint32(size), uint8(k)
+	pg.capacity = uint16(pageBytes / size)
+	pg.free, pg.fresh, pg.live = 0, 0, 0
+	end := roundUp(int(pg.capacity)*size, systemPage)
+	if rest := int(pg.touched)*granuleBytes - end; rest > 0 {
+		a.src.Discard(pg.mem[end : end+rest])
+		a.mappedBytes -= int64(rest)
+		pg.touched = uint16(end / granuleBytes)
+	}
+}
+
+// list puts a page that is in no list into that of its fullness.
+func (a *Arena) list(c *class, p uint32) {
+	pg := &a.pages[p]
+	live, capacity := int(pg.live), int(pg.capacity)
+	if live == capacity {
+		pg.list, pg.low, pg.high = full, pg.capacity, never
+	} else {
+		fill := live * fills / capacity
+		pg.list = uint8(fill)
+		pg.low = uint16(max(1, (fill*capacity+fills-1)/fills))
+		pg.high = uint16(((fill+1)*capacity + fills - 1) / fills)
+		a.link(&c.heads[fill], p)
+	}
+	c.setCurrent()
+}
+
+// setCurrent chooses the page that Alloc takes from.
+func (c *class) setCurrent() {
+	c.current = 0
+	for fill := fills - 1; fill >= 0 && c.current == 0; fill-- {
+		c.current = c.heads[fill]
+	}
+}
+
+// relist moves a page into the list of its fullness.
+func (a *Arena) relist(p uint32) {
+	pg := &a.pages[p]
+	c := &a.classes[pg.class]
+	if pg.list != full {
+		a.unlink(&c.heads[pg.list], p)
+	}
+	a.list(c, p)
+}
+
+// shrunk follows the frees of a page below the range of its list.
+func (a *Arena) shrunk(p uint32) {
+	pg := &a.pages[p]
+	c := &a.classes[pg.class]
+	if pg.live == 0 {
+		if pg.list != sparse {
+			c.room -= int32(pg.capacity)
+		}
+		a.unlink(&c.heads[pg.list], p)
+		c.pages--
+		c.setCurrent()
+		a.retire(p)
+	} else {
+		a.relist(p)
+	}
+	a.thin(c)
+}
+
+// thin marks the emptiest page of the class as sparse, if all blocks then find
+// place in the others and leave a sixteenth free.
+func (a *Arena) thin(c *class) {
+	fill := 0
+	for fill < fills && c.heads[fill] == 0 {
+		fill++
+	}
+	if fill == fills {
+		return
+	}
+	p := c.heads[fill]
+	pg := &a.pages[p]
+	capacity := int32(pg.capacity)
+	if c.room-c.moving-capacity < c.pages*capacity/16 {
+		return
+	}
+	a.unlink(&c.heads[fill], p)
+	a.link(&c.heads[sparse], p)
+	pg.list, pg.low, pg.high = sparse, 1, never
+	c.room -= int32(pg.capacity - pg.live)
+	c.moving += int32(pg.live)
+	a.sparseBytes += int64(pg.live) * int64(pg.size)
+	c.setCurrent()
+}
+
+// takePage returns a page without a class, the hot ones first.
+func (a *Arena) takePage() uint32 {
+	if a.hot == 0 && a.cold == 0 {
+		a.mapChunk()
+	}
+	p := a.hot
+	if p != 0 {
+		a.unlink(&a.hot, p)
+		a.hotPages--
+	} else {
+		p = a.cold
+		a.unlink(&a.cold, p)
+		a.coldPages--
+	}
+	a.pages[p].chunk.used++
+	a.usedPages++
+	return p
+}
+
+// mapChunk adds cold pages: one to an arena that has none, then as many as
+// there are, up to a whole chunk.
+func (a *Arena) mapChunk() {
+	pages := min(max(a.usedPages, 1), chunkPages)
+	c := &chunk{mem: a.src.Map(pages * pageBytes), numbers: make([]uint32, pages)}
+	for i := pages - 1; i >= 0; i-- {
+		p := a.number()
+		c.numbers[i] = p
+		a.pages[p] = page{mem: c.mem[i*pageBytes : (i+1)*pageBytes], chunk: c}
+		a.link(&a.cold, p)
+	}
+	a.coldPages += pages
+}
+
+// retire takes a page without blocks out of its class. A few pages stay hot, in
+// proportion to those in use.
+func (a *Arena) retire(p uint32) {
+	pg := &a.pages[p]
+	a.checks.retire(pg)
+	pg.size, pg.list = 0, 0
+	pg.chunk.used--
+	a.usedPages--
+	a.link(&a.hot, p)
+	a.hotPages++
+	for a.hotPages > 2+a.usedPages/64 {
+		p := a.hot
+		a.unlink(&a.hot, p)
+		a.hotPages--
+		a.cool(p)
+	}
+}
+
+// cool gives the memory of a page without a class back to the system, and its
+// chunk too, if no page of it is used and enough others remain.
+func (a *Arena) cool(p uint32) {
+	pg := &a.pages[p]
+	bytes := int(pg.touched) * granuleBytes
+	a.src.Discard(pg.mem[:bytes])
+	a.mappedBytes -= int64(bytes)
+	pg.touched = 0
+	a.link(&a.cold, p)
+	a.coldPages++
+	if c := pg.chunk; c.used == 0 && a.coldPages >= len(c.numbers)+chunkPages {
+		a.unmapChunk(c)
+	}
+}
+
+func (a *Arena) unmapChunk(c *chunk) {
+	for _, p := range c.numbers {
+		pg := &a.pages[p]
+		if pg.touched > 0 {
+			a.unlink(&a.hot, p)
+			a.hotPages--
+			a.mappedBytes -= int64(pg.touched) * granuleBytes
+		} else {
+			a.unlink(&a.cold, p)
+			a.coldPages--
+		}
+		*pg = page{}
+		a.numbers = append(a.numbers, p)
+	}
+	a.src.Unmap(c.mem)
+}
+
+// link puts p at the head of a list.
+func (a *Arena) link(head *uint32, p uint32) {
+	pg := &a.pages[p]
+	pg.prev, pg.next = 0, *head
+	if pg.next != 0 {
+		a.pages[pg.next].prev = p
+	}
+	*head = p
+}
+
+func (a *Arena) unlink(head *uint32, p uint32) {
+	pg := &a.pages[p]
+	if pg.prev != 0 {
+		a.pages[pg.prev].next = pg.next
+	} else {
+		*head = pg.next
+	}
+	if pg.next != 0 {
+		a.pages[pg.next].prev = pg.prev
+	}
+}

@@ -1,0 +1,335 @@
+package slab
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math/rand/v2"
+	"testing"
+)
+
+// countingSource is the heap with a count of what is mapped; it spoils what is
+// discarded or unmapped, so that use of it shows.
+type countingSource struct {
+	t        testing.TB
+	mapped   map[*byte]int
+	bytes    int
+	discards int
+}
+
+func newCountingSource(t testing.TB) *countingSource {
+	return &countingSource{t: t, mapped: map[*byte]int{}}
+}
+
+func (s *countingSource) Map(n int) []byte {
+	p := make([]byte, n)
+	s.mapped[&p[0]] = n
+	s.bytes += n
+	return p
+}
+
+func (s *countingSource) Discard(p []byte) {
+	if len(p)%systemPage != 0 {
+		s.t.Fatalf("discard of %d bytes", len(p))
+	}
+	clear(p)
+	s.discards++
+}
+
+func (s *countingSource) Unmap(p []byte) {
+	if s.mapped[&p[0]] != len(p) {
+		s.t.Fatalf("unmap of %d bytes that were not mapped so", len(p))
+	}
+	delete(s.mapped, &p[0])
+	s.bytes -= len(p)
+	for i := range p {
+		p[i] = 0xEE
+	}
+}
+
+// model holds an arena beside what it should contain.
+type model struct {
+	t     testing.TB
+	src   *countingSource
+	a     *Arena
+	live  map[Ref]block
+	refs  []Ref // the keys of live, for choosing one
+	bytes int64
+}
+
+type block struct {
+	n    int // bytes asked for
+	seed byte
+	slot int // index in refs
+}
+
+func newModel(t testing.TB) *model {
+	src := newCountingSource(t)
+	return &model{t: t, src: src, a: New(src), live: map[Ref]block{}}
+}
+
+func fill(p []byte, seed byte) {
+	for i := range p {
+		p[i] = seed + byte(i*7)
+	}
+}
+
+func intact(p []byte, seed byte) bool {
+	for i := range p {
+		if p[i] != seed+byte(i*7) {
+			return false
+		}
+	}
+	return true
+}
+
+func (m *model) alloc(n int, seed byte) Ref {
+	r := m.a.Alloc(n)
+	if r == 0 {
+		m.t.Fatal("no reference")
+	}
+	if _, ok := m.live[r]; ok {
+		m.t.Fatalf("%x handed out twice", r)
+	}
+	p := m.a.Bytes(r)
+	if len(p) != ClassSize(n) || cap(p) != len(p) || len(p) < n {
+		m.t.Fatalf("block for %d bytes has %d, capacity %d, class %d", n, len(p), cap(p), ClassSize(n))
+	}
+	fill(p, seed)
+	m.live[r] = block{n, seed, len(m.refs)}
+	m.refs = append(m.refs, r)
+	m.bytes += int64(len(p))
+	return r
+}
+
+func (m *model) check(r Ref) {
+	b := m.live[r]
+	if !intact(m.a.Bytes(r), b.seed) {
+		m.t.Fatalf("block %x of %d bytes changed", r, b.n)
+	}
+}
+
+func (m *model) free(r Ref) {
+	m.check(r)
+	m.bytes -= int64(ClassSize(m.live[r].n))
+	slot, last := m.live[r].slot, m.refs[len(m.refs)-1]
+	m.refs[slot] = last
+	b := m.live[last]
+	b.slot = slot
+	m.live[last] = b
+	m.refs = m.refs[:len(m.refs)-1]
+	delete(m.live, r)
+	m.a.Free(r)
+}
+
+// move does what the owner of an arena does with sparse blocks, in one walk,
+// and returns the number of blocks moved.
+func (m *model) move() int {
+	moved := 0
+	for _, r := range append([]Ref(nil), m.refs...) {
+		if !m.a.Sparse(r) {
+			continue
+		}
+		b := m.live[r]
+		to := m.alloc(b.n, b.seed)
+		if m.a.Sparse(to) {
+			m.t.Fatalf("a block of %d bytes was moved to a sparse page", b.n)
+		}
+		m.free(r)
+		moved++
+	}
+	return moved
+}
+
+// settle moves until nothing is sparse.
+func (m *model) settle() {
+	most := 64 * (len(m.refs) + 1)
+	for m.a.SparseBytes() > 0 {
+		if most -= m.move(); most < 0 {
+			m.t.Fatal("the moving does not end")
+		}
+	}
+}
+
+// verify compares the arena's figures and lists with the model.
+func (m *model) verify() {
+	m.t.Helper()
+	a := m.a
+	if a.LiveBytes() != m.bytes || a.Blocks() != len(m.live) {
+		m.t.Fatalf("%d bytes in %d blocks, want %d in %d", a.LiveBytes(), a.Blocks(), m.bytes, len(m.live))
+	}
+	var touched, sparseBytes int64
+	room, moving, pages := map[uint8]int32{}, map[uint8]int32{}, map[uint8]int32{}
+	for i := range a.pages {
+		pg := &a.pages[i]
+		switch {
+		case pg.chunk == nil:
+			touched += int64(pg.size)
+			continue
+		case pg.size == 0:
+			touched += int64(pg.touched) * granuleBytes
+			continue
+		}
+		touched += int64(pg.touched) * granuleBytes
+		pages[pg.class]++
+		if pg.live == 0 || pg.live > pg.capacity || pg.live < pg.low || pg.live >= pg.high {
+			m.t.Fatalf("page %d has %d of %d blocks, its list is %d", i, pg.live, pg.capacity, pg.list)
+		}
+		if pg.list == sparse {
+			moving[pg.class] += int32(pg.live)
+			sparseBytes += int64(pg.live) * int64(pg.size)
+		} else {
+			room[pg.class] += int32(pg.capacity - pg.live)
+		}
+	}
+	if touched != a.MappedBytes() || sparseBytes != a.SparseBytes() {
+		m.t.Fatalf("mapped %d, sparse %d, want %d, %d", a.MappedBytes(), a.SparseBytes(), touched, sparseBytes)
+	}
+	if int(a.MappedBytes()) > m.src.bytes || a.LiveBytes() > a.MappedBytes() {
+		m.t.Fatalf("live %d, mapped %d, source gave %d", a.LiveBytes(), a.MappedBytes(), m.src.bytes)
+	}
+	for k := range a.classes {
+		c, k8 := &a.classes[k], uint8(k)
+		if c.room != room[k8] || c.moving != moving[k8] || c.pages != pages[k8] {
+			m.t.Fatalf("class %d: room %d moving %d pages %d, want %d %d %d",
+				k, c.room, c.moving, c.pages, room[k8], moving[k8], pages[k8])
+		}
+	}
+}
+
+func TestClasses(t *testing.T) {
+	last := 0
+	for n := 1; n <= maxSmall; n++ {
+		size := ClassSize(n)
+		switch {
+		case size < n || size < last || size%granuleBytes != 0:
+			t.Fatalf("%d bytes cost %d, the size before %d", n, size, last)
+		case n <= fineEnd && size >= n+4, n > fineEnd && n <= middleEnd && size >= n+8:
+			t.Fatalf("%d bytes cost %d", n, size)
+		case size != last && n > middleEnd && float64(size) > 1.06*float64(last):
+			t.Fatalf("a class of %d follows one of %d", size, last)
+		}
+		last = size
+	}
+	if last != maxSmall {
+		t.Fatalf("the last class is %d", last)
+	}
+	if n := middleClasses + len(wideSizes); n > 200 {
+		t.Fatalf("%d classes", n)
+	}
+	for _, n := range []int{maxSmall + 1, 1 << 20, 1<<20 + 1, maxBlock} {
+		if size := ClassSize(n); size < n || size >= n+systemPage || size%systemPage != 0 {
+			t.Fatalf("%d bytes cost %d", n, size)
+		}
+	}
+}
+
+func TestEmptyArenaHoldsNothing(t *testing.T) {
+	m := newModel(t)
+	m.a.Release()
+	if m.src.bytes != 0 || m.a.MappedBytes() != 0 || m.a.Blocks() != 0 {
+		t.Fatal("an empty arena holds memory")
+	}
+	m.alloc(10, 1)
+	if m.src.bytes != pageBytes || m.a.MappedBytes() != systemPage {
+		t.Fatalf("one block maps %d, counted %d", m.src.bytes, m.a.MappedBytes())
+	}
+	m.alloc(100000, 1)
+	m.a.Release()
+	if len(m.src.mapped) != 0 || m.a.MappedBytes() != 0 || m.a.LiveBytes() != 0 || m.a.Blocks() != 0 {
+		t.Fatal("a released arena holds memory")
+	}
+	m.live, m.refs, m.bytes = map[Ref]block{}, nil, 0
+	m.alloc(10, 2)
+	m.verify()
+}
+
+// someSize favours small blocks and reaches all classes and large blocks.
+func someSize(r *rand.Rand) int {
+	switch r.IntN(20) {
+	case 0:
+		return 1 + r.IntN(3*maxSmall)
+	case 1, 2, 3:
+		return 1 + r.IntN(4096)
+	default:
+		return 1 + r.IntN(300)
+	}
+}
+
+func TestModel(t *testing.T) {
+	for seed := range uint64(6) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		m := newModel(t)
+		target := 0
+		for i := range 60000 {
+			if i%10000 == 0 {
+				target = []int{20000, 1000, 5000, 0}[r.IntN(4)]
+			}
+			switch k := r.IntN(10); {
+			case len(m.refs) == 0 || k < 7 && len(m.refs) < target || k < 3:
+				m.alloc(someSize(r), byte(r.Uint32()))
+			case k < 9:
+				m.free(m.refs[r.IntN(len(m.refs))])
+			default:
+				ref := m.refs[r.IntN(len(m.refs))]
+				b := m.live[ref]
+				m.check(ref)
+				b.seed++
+				fill(m.a.Bytes(ref), b.seed)
+				m.live[ref] = b
+			}
+			if i%5000 == 0 {
+				m.verify()
+				m.move()
+				m.verify()
+			}
+		}
+		for len(m.refs) > 0 {
+			m.free(m.refs[len(m.refs)-1])
+		}
+		m.verify()
+		if m.a.MappedBytes() > 3*pageBytes {
+			t.Fatalf("seed %d: an emptied arena keeps %d bytes", seed, m.a.MappedBytes())
+		}
+		m.a.Release()
+		if len(m.src.mapped) != 0 {
+			t.Fatal("memory is left after Release")
+		}
+	}
+}
+
+// FuzzArena reads four bytes an operation: what, and a size or a victim.
+func FuzzArena(f *testing.F) {
+	f.Add([]byte{0, 0, 10, 0, 0, 0, 10, 0, 1, 0, 0, 0, 3, 0, 0, 0})
+	f.Add(bytes.Repeat([]byte{0, 0x80, 0, 1, 0, 0, 1, 1, 1, 0, 7, 0}, 50))
+	f.Add(bytes.Repeat([]byte{4, 0x40, 200, 1, 5, 0, 3, 0, 2, 0, 0, 0}, 20))
+	f.Fuzz(func(t *testing.T, ops []byte) {
+		m := newModel(t)
+		for ; len(ops) >= 4; ops = ops[4:] {
+			arg := int(binary.BigEndian.Uint16(ops[1:3]))
+			switch ops[0] % 6 {
+			case 0:
+				m.alloc(arg+1, ops[3])
+			case 1:
+				if len(m.refs) > 0 {
+					m.free(m.refs[arg%len(m.refs)])
+				}
+			case 2:
+				m.move()
+			case 3:
+				m.verify()
+			case 4: // many of one size
+				for range min(int(ops[3]), 1+(1<<20)/(arg+1)) {
+					m.alloc(arg+1, ops[3])
+				}
+			case 5: // most of them go
+				for i := 0; i < len(m.refs); i++ {
+					if i%8 != arg%8 {
+						m.free(m.refs[i])
+					}
+				}
+			}
+		}
+		m.settle()
+		m.verify()
+	})
+}
