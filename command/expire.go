@@ -3,6 +3,7 @@ package command
 import (
 	"math"
 
+	"geocache/engine"
 	"geocache/resp"
 )
 
@@ -142,9 +143,10 @@ func expire(c *Ctx, unitMs int64, from base) {
 		c.Out.Int(0)
 		return
 	case next <= c.NowMs():
-		c.Tx.Delete(key)
+		c.deleteKey(key)
 	default:
 		c.Tx.SetDeadline(key, next)
+		c.Event(engine.EventGeneric, "expire", key)
 	}
 	c.Out.Int(1)
 }
@@ -174,5 +176,6 @@ func persist(c *Ctx) {
 		return
 	}
 	c.Tx.SetDeadline(c.Key(1), 0)
+	c.Event(engine.EventGeneric, "persist", c.Key(1))
 	c.Out.Int(1)
 }

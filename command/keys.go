@@ -146,7 +146,16 @@ func flushRows() []Row {
 	}
 }
 
-func del(c *Ctx) { c.Out.Int(count(c, c.Tx.Delete)) }
+func del(c *Ctx) { c.Out.Int(count(c, c.deleteKey)) }
+
+// deleteKey removes k, tells of it, and reports whether it was there.
+func (c *Ctx) deleteKey(k engine.Key) bool {
+	if !c.Tx.Delete(k) {
+		return false
+	}
+	c.Event(engine.EventGeneric, "del", k)
+	return true
+}
 
 func existing(c *Ctx) { c.Out.Int(count(c, c.Tx.Exists)) }
 
@@ -180,7 +189,7 @@ func rename(c *Ctx) {
 		return
 	}
 	if !bytes.Equal(src.Name, dst.Name) {
-		c.Tx.Rename(src, dst)
+		c.renameKey(src, dst)
 	}
 	c.Out.OK()
 }
@@ -193,9 +202,15 @@ func renameNX(c *Ctx) {
 	case c.has(dst): // which is src itself, perhaps
 		c.Out.Int(0)
 	default:
-		c.Tx.Rename(src, dst)
+		c.renameKey(src, dst)
 		c.Out.Int(1)
 	}
+}
+
+func (c *Ctx) renameKey(src, dst engine.Key) {
+	c.Tx.Rename(src, dst)
+	c.Event(engine.EventGeneric, "rename_from", src)
+	c.Event(engine.EventGeneric, "rename_to", dst)
 }
 
 // databaseArg reads a database number that may be out of range only in words
@@ -253,6 +268,7 @@ func copyKey(c *Ctx) {
 		c.Out.Int(0)
 	default:
 		c.Tx.Copy(src, dst)
+		c.Event(engine.EventGeneric, "copy_to", dst)
 		c.Out.Int(1)
 	}
 }
@@ -282,6 +298,8 @@ func move(c *Ctx) {
 		c.Out.Int(0)
 	default:
 		c.Tx.Rename(src, dst)
+		c.Event(engine.EventGeneric, "move_from", src)
+		c.Event(engine.EventGeneric, "move_to", dst)
 		c.Out.Int(1)
 	}
 }

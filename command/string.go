@@ -28,7 +28,7 @@ func (c *Ctx) get(i int) (found, ok bool) {
 
 func getDel(c *Ctx) {
 	if found, _ := c.get(1); found {
-		c.Tx.Delete(c.Key(1))
+		c.deleteKey(c.Key(1))
 	}
 }
 
@@ -103,6 +103,9 @@ func setRange(c *Ctx) {
 		c.FailWith(err)
 		return
 	}
+	if len(c.Args[3]) > 0 {
+		c.Event(engine.EventString, "setrange", c.Key(1))
+	}
 	c.Out.Int(int64(n))
 }
 
@@ -121,6 +124,7 @@ func appendString(c *Ctx) {
 		c.FailWith(err)
 		return
 	}
+	c.Event(engine.EventString, "append", c.Key(1))
 	c.Out.Int(int64(n))
 }
 

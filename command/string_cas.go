@@ -76,7 +76,7 @@ func cas(c *Ctx) {
 		c.Out.Null()
 		return
 	}
-	s := c.Tx.SetString(k, c.Args[3], exp)
+	s := c.setString(k, c.Args[3], exp, t)
 	c.token(func(put func(clock.Stamp)) { c.Tx.ShowStamp(s, put) })
 }
 
@@ -132,7 +132,7 @@ func (c *Ctx) deleteIf(q condition) {
 		c.Fail(resp.ErrConditionNoString)
 	case err != nil:
 		c.FailWith(err)
-	case met && c.Tx.Delete(c.Key(1)):
+	case met && c.deleteKey(c.Key(1)):
 		c.Out.Int(1)
 	default:
 		c.Out.Int(0)

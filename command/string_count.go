@@ -39,6 +39,7 @@ func (c *Ctx) incrBy(delta int64) {
 		c.FailWith(err)
 		return
 	}
+	c.Event(engine.EventString, "incrby", c.Key(1))
 	c.Out.Int(sum)
 }
 
@@ -48,6 +49,7 @@ func incrByFloat(c *Ctx) {
 		c.FailWith(err)
 		return
 	}
+	c.Event(engine.EventString, "incrbyfloat", c.Key(1))
 	c.Out.Bulk(sum)
 }
 
@@ -191,6 +193,7 @@ func (c *Ctx) incrIntWithin(o incrOptions) bool {
 		c.FailWith(err)
 		return false
 	}
+	c.Event(engine.EventString, "incrby", c.Key(1))
 	c.Out.Array(2)
 	c.Out.Int(sum)
 	c.Out.Int(applied)
@@ -266,6 +269,7 @@ func (c *Ctx) incrFloatWithin(o incrOptions) bool {
 		c.FailWith(err)
 		return false
 	}
+	c.Event(engine.EventString, "incrbyfloat", c.Key(1))
 	c.Out.Array(2)
 	c.Out.DoubleText(text)
 	c.Out.DoubleText(engine.FormatFloat(applied))

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"geocache/clock"
 	"geocache/engine"
 	"geocache/resp"
 )
@@ -38,7 +39,7 @@ func (c *Ctx) parseSet() (o setOptions, err resp.Error) {
 
 func set(c *Ctx) {
 	if len(c.Args) == 3 {
-		c.Tx.SetString(c.Key(1), c.Args[2], engine.NoDeadline())
+		c.setString(c.Key(1), c.Args[2], engine.NoDeadline(), ttl{})
 		c.Out.OK()
 		return
 	}
@@ -63,7 +64,7 @@ func set(c *Ctx) {
 		}
 	}
 	if met {
-		c.Tx.SetString(c.Key(1), c.Args[2], exp)
+		c.setString(c.Key(1), c.Args[2], exp, o.ttl)
 	}
 	switch {
 	case o.get:
@@ -76,7 +77,7 @@ func set(c *Ctx) {
 
 func getSet(c *Ctx) {
 	if _, ok := c.get(1); ok {
-		c.Tx.SetString(c.Key(1), c.Args[2], engine.NoDeadline())
+		c.setString(c.Key(1), c.Args[2], engine.NoDeadline(), ttl{})
 	}
 }
 
@@ -85,7 +86,7 @@ func setNX(c *Ctx) {
 		c.Out.Int(0)
 		return
 	}
-	c.Tx.SetString(c.Key(1), c.Args[2], engine.NoDeadline())
+	c.setString(c.Key(1), c.Args[2], engine.NoDeadline(), ttl{})
 	c.Out.Int(1)
 }
 
@@ -93,12 +94,13 @@ func setEX(c *Ctx)  { c.setExpiring(ttlEX) }
 func pSetEX(c *Ctx) { c.setExpiring(ttlPX) }
 
 func (c *Ctx) setExpiring(f ttlForm) {
-	exp, fail := c.expiry(ttl{f, c.Args[2]})
+	t := ttl{f, c.Args[2]}
+	exp, fail := c.expiry(t)
 	if fail != "" {
 		c.Fail(fail)
 		return
 	}
-	c.Tx.SetString(c.Key(1), c.Args[3], exp)
+	c.setString(c.Key(1), c.Args[3], exp, t)
 	c.Out.OK()
 }
 
@@ -107,7 +109,7 @@ func mset(c *Ctx) {
 		c.Fail(resp.WrongArity(c.Row.FullName()))
 		return
 	}
-	c.setPairs(c.Args[1:], engine.NoDeadline())
+	c.setPairs(c.Args[1:], engine.NoDeadline(), ttl{})
 	c.Out.OK()
 }
 
@@ -120,13 +122,13 @@ func msetNX(c *Ctx) {
 		c.Out.Int(0)
 		return
 	}
-	c.setPairs(c.Args[1:], engine.NoDeadline())
+	c.setPairs(c.Args[1:], engine.NoDeadline(), ttl{})
 	c.Out.Int(1)
 }
 
-func (c *Ctx) setPairs(pairs [][]byte, exp engine.Expiry) {
+func (c *Ctx) setPairs(pairs [][]byte, exp engine.Expiry, t ttl) {
 	for i := 0; i < len(pairs); i += 2 {
-		c.Tx.SetString(engine.Key{DB: c.DB, Name: pairs[i]}, pairs[i+1], exp)
+		c.setString(engine.Key{DB: c.DB, Name: pairs[i]}, pairs[i+1], exp, t)
 	}
 }
 
@@ -179,7 +181,7 @@ func msetEX(c *Ctx) {
 		c.Out.Int(0)
 		return
 	}
-	c.setPairs(pairs, exp)
+	c.setPairs(pairs, exp, t)
 	c.Out.Int(1)
 }
 
@@ -222,12 +224,31 @@ func getEX(c *Ctx) {
 // setDeadline gives a key that is there a deadline, or with 0 takes it away; a
 // deadline that has passed deletes it.
 func (c *Ctx) setDeadline(k engine.Key, ms int64) {
-	switch now, _ := c.Tx.Deadline(k); {
-	case ms != 0 && ms <= c.NowMs():
-		c.Tx.Delete(k)
-	case ms != now:
+	now, _ := c.Tx.Deadline(k)
+	if ms != 0 && ms <= c.NowMs() {
+		c.deleteKey(k)
+		return
+	}
+	if ms != now {
 		c.Tx.SetDeadline(k, ms)
 	}
+	switch {
+	case ms != 0:
+		c.Event(engine.EventGeneric, "expire", k)
+	case now != 0:
+		c.Event(engine.EventGeneric, "persist", k)
+	}
+}
+
+// setString makes val the value of k, and tells of it and of the deadline that t
+// gives it.
+func (c *Ctx) setString(k engine.Key, val []byte, exp engine.Expiry, t ttl) clock.Stamp {
+	s := c.Tx.SetString(k, val, exp)
+	c.Event(engine.EventString, "set", k)
+	if t.form&ttlTimes != 0 {
+		c.Event(engine.EventGeneric, "expire", k)
+	}
+	return s
 }
 
 // setKeyUse tells a SET that only writes its key from one that shows or compares
