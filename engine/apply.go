@@ -65,6 +65,7 @@ func (e *Engine) applyOp(o *op.Op, from Delivery, p *Params, nowMs int64) {
 		e.applyFlush(o, p, nowMs)
 	case op.SwapDB:
 		copy(e.dbMap, o.DBMap)
+		e.stirAll()
 	case op.State:
 		if st, err := op.DecodeKeyState(o.Raw); err == nil {
 			e.joinKey(o.DB, o.Key, cloneState(st), p, nowMs)
@@ -141,7 +142,7 @@ func (e *Engine) settle(s *shard, t *table, db int, x *entry, p *Params, nowMs i
 		e.stats.expired.Add(1)
 	}
 	if !ended || x.flags&expiryTold == 0 {
-		e.touchWatched(e.number(db), x.key)
+		e.changedAlone(e.number(db), x.key)
 	}
 	if !expiredAt(&x.state, nowMs) {
 		x.flags &^= expiryTold

@@ -140,6 +140,8 @@ type Engine struct {
 		sync.Mutex
 		graveyards []graveyard // oldest first
 	}
+	waiting waiting
+
 	// epoch names the graveyard being filled; it is guarded as dbMap is.
 	epoch uint32
 	// buried counts graves since the last graveyard was closed.
@@ -168,6 +170,7 @@ type shard struct {
 	// graves are the entries that learned of a removal in this epoch.
 	graves  []grave
 	watches map[watchKey][]*Watch
+	waits   waits
 }
 
 // RowKey names a row of the stored databases.
@@ -291,6 +294,7 @@ func (e *Engine) Clear() {
 			}
 		}
 	}
+	e.stirAll()
 	clear(e.flushed)
 }
 

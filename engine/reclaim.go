@@ -19,7 +19,7 @@ func (e *Engine) reclaim(s *shard, t *table, db int, x *entry, nowMs int64) bool
 		return false
 	}
 	if x.flags&expiryTold == 0 {
-		e.touchWatched(e.number(db), x.key)
+		e.changedAlone(e.number(db), x.key)
 	}
 	t.remove(x)
 	e.account(s, t, db, x, e.params.Load())
@@ -352,7 +352,7 @@ func (e *Engine) evictOne(v victim) int64 {
 	freed := x.cost
 	t.remove(x)
 	e.account(v.s, t, v.db, x, p)
-	e.touchWatched(e.number(v.db), x.key)
+	e.changedAlone(e.number(v.db), x.key)
 	e.stats.evicted.Add(1)
 	return max(freed, 1)
 }

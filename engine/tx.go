@@ -51,6 +51,7 @@ type Tx struct {
 	hooks   []func()
 	first   clock.Reading // of the committed batch, for hooks
 	changed []Key2
+	waits   txWaits
 }
 
 // Key2 is a changed key by database number, for watchers.
@@ -77,28 +78,35 @@ func (n *NeedRow) Error() string { return "engine: value lies on disk" }
 // NewTx makes a tx of e.
 func (e *Engine) NewTx() *Tx { return &Tx{e: e} }
 
-// Run locks what sc names, runs fn with the time frozen at nowMs, commits its
-// changes as one batch, and unlocks. The only error is *NeedRow: then nothing
-// has changed and fn will be called anew by the next Run. fn must not block.
+// Run locks what sc names, runs fn with the time frozen at nowMs, serves those
+// who wait for what it changed, commits all changes as one batch, and unlocks.
+// The only errors are *NeedRow and *NeedKeys: then nothing has changed and fn
+// will be called anew by the next Run. fn must not block.
 func (t *Tx) Run(sc Scope, nowMs int64, fn func(*Tx)) (err error) {
 	t.acquire(sc)
 	t.now = nowMs
 	t.begin()
 	defer func() {
 		if r := recover(); r != nil {
-			need, ok := r.(*NeedRow)
 			t.rollback()
+			t.resumeWaits()
 			t.finish()
-			if !ok {
+			switch need := r.(type) {
+			case *NeedRow:
+				err = need
+			case *NeedKeys:
+				err = need
+			default:
 				panic(r)
 			}
-			err = need
 			return
 		}
 		t.finish()
 	}()
 	fn(t)
+	t.serveWaiters()
 	t.commit()
+	t.endWaits()
 	return nil
 }
 
@@ -112,6 +120,7 @@ func (t *Tx) begin() {
 // under the settings then in force. EXEC does so around a command that changes
 // what consumes ops.
 func (t *Tx) CommitSoFar() {
+	t.noteReady(noKey)
 	t.commit()
 	t.forget()
 	t.begin()
@@ -159,6 +168,7 @@ func (t *Tx) forget() {
 	t.tables, t.dbMapWas, t.flushed = reuse(t.tables), nil, t.flushed[:0]
 	t.hooks = reuse(t.hooks)
 	t.changed = reuse(t.changed)
+	t.waits.seen = 0
 	t.ops.Reset()
 }
 

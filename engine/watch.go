@@ -98,15 +98,20 @@ func (e *Engine) touchWatched(db int, key string) {
 	}
 }
 
-// touchFlushed makes watchers of existing keys of a database dirty.
+// touchFlushed makes watchers of existing keys of a database dirty, and those
+// who wait for them be served.
 func (e *Engine) touchFlushed(t *Tx, db, stored int) {
+	t.readyDB(db)
 	e.touchIf(func(s *shard, wk watchKey) bool { return wk.db == db && t.counted(s, stored, wk.key) != nil })
 }
 
 // touchSwapped makes watchers of keys that exist on either side of a SWAPDB
 // dirty, as Redis does. An expired key that comes in their place counts as
-// missing, so its end must not touch them.
+// missing, so its end must not touch them. Those who wait for keys of either
+// side are served.
 func (e *Engine) touchSwapped(t *Tx, a, b int) {
+	t.readyDB(a)
+	t.readyDB(b)
 	da, db := t.stored(a), t.stored(b)
 	var stale []*entry
 	e.touchIf(func(s *shard, wk watchKey) bool {
