@@ -9,7 +9,7 @@ FUZZTIME    ?= 3s
 # Results of the test steps, one line each: passed and failed.
 COUNTS      := bin/test-counts
 
-.PHONY: help build run test race lint fuzz sim conformance demo bench clean
+.PHONY: help build run test race lint fuzz sim conformance compat demo bench clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -51,6 +51,10 @@ sim: ## the deterministic simulation; SEED=n replays one seed
 
 conformance: ## the conformance scripts, also against REDIS=host:port, which is flushed
 	TEST_REDIS=$(REDIS) $(GO) test -count=1 -v -run '^TestConformance' ./tests
+
+compat: build ## Redis' own test suite against this server; UNITS="unit/type/string ...", SLOW=1, REDIS_SRC=dir
+	@rm -f bin/compat-counts
+	@$(GO) run ./tests/compat -counts bin/compat-counts -units "$(UNITS)" $(if $(SLOW),-slow)
 
 demo: ## two regions on this machine, start to finish
 	$(GO) run ./cmd/demo
