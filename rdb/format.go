@@ -4,10 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc64"
+	"iter"
 )
 
 // Versions of the format. A Writer writes oldVersion, which every server since
-// Redis 5 loads, as long as values fit it.
+// Redis 5 loads; whether a server knows a value is said by the value's type.
 const (
 	oldestVersion = 6
 	newestVersion = 12
@@ -36,7 +37,45 @@ const (
 	opEOF        = 255
 )
 
-const typeString = 0
+// Types of values.
+const (
+	typeString          = 0
+	typeList            = 1
+	typeSet             = 2
+	typeZSetText        = 3 // scores as text
+	typeHash            = 4
+	typeZSet            = 5
+	typeHashZipmap      = 9
+	typeListZiplist     = 10
+	typeSetIntset       = 11
+	typeZSetZiplist     = 12
+	typeHashZiplist     = 13
+	typeListQuicklist   = 14
+	typeStream          = 15 // of Redis 5
+	typeHashListpack    = 16
+	typeZSetListpack    = 17
+	typeListQuicklist2  = 18
+	typeStream2         = 19 // of Redis 7.0
+	typeSetListpack     = 20
+	typeStream3         = 21 // of Redis 7.2
+	typeHashTimedEarly  = 22 // with field deadlines; of release candidates of Redis 7.4
+	typeHashPackedEarly = 23
+	typeHashTimed       = 24 // of Redis 7.4
+	typeHashPacked      = 25
+)
+
+// versionOf is the version of the format that brought a type.
+func versionOf(typeByte byte) int {
+	switch {
+	case typeByte > typeStream3:
+		return 12
+	case typeByte > typeStream2:
+		return 11
+	case typeByte > typeStream:
+		return 10
+	}
+	return oldVersion
+}
 
 // First bytes of a length: two bits say the form.
 const (
@@ -86,12 +125,7 @@ func (e *UnsupportedError) Error() string {
 // typeName names type bytes and opcodes of Redis.
 func typeName(b byte) string {
 	names := map[byte]string{
-		1: "list", 2: "set", 3: "sorted set", 4: "hash", 5: "sorted set 2", 6: "module", 7: "module 2",
-		9: "hash zipmap", 10: "list ziplist", 11: "set intset", 12: "sorted set ziplist", 13: "hash ziplist",
-		14: "list quicklist", 15: "stream listpacks", 16: "hash listpack", 17: "sorted set listpack",
-		18: "list quicklist 2", 19: "stream listpacks 2", 20: "set listpack", 21: "stream listpacks 3",
-		22: "hash with field deadlines, early form", 23: "hash listpack with field deadlines, early form",
-		24: "hash with field deadlines", 25: "hash listpack with field deadlines",
+		6: "module", 7: "module 2",
 		opFunction: "function library", opFunctionGA: "function library, early form", opModuleAux: "module data",
 	}
 	if s, ok := names[b]; ok {
@@ -100,14 +134,30 @@ func typeName(b byte) string {
 	return "unknown"
 }
 
-// Value is the content of a key: String, and other types as they come.
+// Value is the content of a key: String, List, Set, Hash, ZSet or *Stream.
 type Value interface {
 	// typeByte is the type the Writer stores it as.
 	typeByte() byte
 	write(*Writer)
+	// check reads a value to its end and reports what is wrong with it.
+	check(*checker) error
 }
 
-// Entry is one key.
+// Seq hands over the elements of a collection one at a time. An error is its
+// last step. Slices in an element are valid until the next step.
+//
+// One that was read can be ranged over once, before Next is called, and what
+// is not taken is read over. Where one collection has several, they are taken
+// in the order of their fields. Duplicates in a file are for its taker to
+// refuse, who meets them when putting elements in their place; ReadDump
+// refuses them itself.
+type Seq[T any] = iter.Seq2[T, error]
+
+// unknownLen is the Len of a collection whose form does not tell.
+const unknownLen = -1
+
+// Entry is one key. What a Reader returns in Value is valid until its next
+// Next, but a String, like the key, may be kept.
 type Entry struct {
 	DB         int
 	Key        []byte
@@ -118,13 +168,10 @@ type Entry struct {
 // jones is the polynomial of Redis' CRC-64, bits reversed.
 const jones = 0x95ac9329ac4bc9b5
 
+var jonesTable = crc64.MakeTable(jones)
+
 // checksum is Redis' CRC-64, which unlike hash/crc64 begins with 0 and inverts
 // nothing.
-type checksum struct {
-	table *crc64.Table
-	sum   uint64
-}
+type checksum uint64
 
-func newChecksum() checksum { return checksum{table: crc64.MakeTable(jones)} }
-
-func (c *checksum) add(p []byte) { c.sum = ^crc64.Update(^c.sum, c.table, p) }
+func (c *checksum) add(p []byte) { *c = ^checksum(crc64.Update(uint64(^*c), jonesTable, p)) }

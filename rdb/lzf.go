@@ -1,5 +1,7 @@
 package rdb
 
+import "slices"
+
 // The LZF format (Marc Lehmann's LibLZF) is a sequence of runs. A first byte
 // below 32 announces so many literal bytes and one more. Above, its upper
 // three bits are the length of a match less 2, where 7 adds the next byte; its
@@ -12,9 +14,10 @@ const (
 	maxLZFRatio = 88
 )
 
-// decompressLZF unpacks exactly size bytes; ok is false where p is not that.
-func decompressLZF(p []byte, size int) (out []byte, ok bool) {
-	out = make([]byte, 0, size)
+// decompressLZF unpacks exactly size bytes in place of buf; ok is false where p
+// is not that.
+func decompressLZF(buf, p []byte, size int) (out []byte, ok bool) {
+	out = slices.Grow(buf[:0], size)
 	for len(p) > 0 {
 		c := int(p[0])
 		p = p[1:]

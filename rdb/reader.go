@@ -1,67 +1,78 @@
 package rdb
 
 import (
-	"bufio"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"io"
 	"strconv"
 )
 
-const (
-	readerBuffer = 64 << 10
-	// maxAuxBytes bounds a note about the file; Redis' are a few bytes long.
-	maxAuxBytes = 1 << 20
-)
+// maxAuxBytes bounds a note about the file; Redis' are a few bytes long.
+const maxAuxBytes = 1 << 20
 
-// Reader reads one file.
+// Reader reads one file. Its first error stays.
 type Reader struct {
-	in      *bufio.Reader
-	sum     checksum
-	offset  int64
+	d       decoder
 	version int
 	db      int
-	small   [8]byte
+	finish  func() error // of the value that was returned last
+	err     error
 }
 
 // NewReader makes a reader of in, which may be read beyond the end of the
 // file's data.
 func NewReader(in io.Reader) *Reader {
-	return &Reader{in: bufio.NewReaderSize(in, readerBuffer), sum: newChecksum()}
+	return &Reader{d: streamDecoder(in), finish: nothingLeft}
 }
 
 // Version is the format version that the file gives, 0 before the first Next.
 func (r *Reader) Version() int { return r.version }
 
 // Offset is how many bytes have been read.
-func (r *Reader) Offset() int64 { return r.offset }
+func (r *Reader) Offset() int64 { return r.d.offset() }
 
-// Next is the next key, which the caller may keep. It returns io.EOF at the
-// end, after the checksum was found right.
+// Next is the next key. It returns io.EOF at the end, after the checksum was
+// found right. Redis 7.0 loads no key where a collection has no elements,
+// which only a faulty server has written.
 func (r *Reader) Next() (Entry, error) {
-	if r.version == 0 {
-		if err := r.header(); err != nil {
-			return Entry{}, err
-		}
+	if r.err == nil {
+		r.err = r.finish()
+		r.finish = nothingLeft
 	}
-	deadlineMs := int64(0)
-	for {
-		at := r.offset
-		b, err := r.take(1)
+	if r.err == nil && r.version == 0 {
+		r.err = r.header()
+	}
+	if r.err != nil {
+		return Entry{}, r.err
+	}
+	e, err := r.next()
+	if err != nil {
+		r.err = err
+		return Entry{}, err
+	}
+	return e, nil
+}
+
+func (r *Reader) next() (e Entry, err error) {
+	e.DB = -1
+	for e.DB < 0 {
+		at := r.d.offset()
+		code, err := r.d.byte()
 		if err != nil {
-			return Entry{}, err
+			return e, err
 		}
-		switch code := b[0]; code {
+		switch code {
 		case opEOF:
-			return Entry{}, r.end()
+			return e, r.end()
 		case opExpireMs:
-			if b, err = r.take(8); err == nil {
-				deadlineMs = deadline(int64(binary.LittleEndian.Uint64(b)))
+			var ms uint64
+			if ms, err = r.d.uint64(); err == nil {
+				e.DeadlineMs = deadline(int64(ms))
 			}
 		case opExpireSec:
-			if b, err = r.take(4); err == nil {
-				deadlineMs = deadline(int64(int32(binary.LittleEndian.Uint32(b))) * 1000)
+			var b []byte
+			if b, err = r.d.take(4); err == nil {
+				e.DeadlineMs = deadline(int64(int32(binary.LittleEndian.Uint32(b))) * 1000)
 			}
 		case opSelectDB:
 			err = r.selectDB(at)
@@ -74,38 +85,32 @@ func (r *Reader) Next() (Entry, error) {
 		case opIdle:
 			err = r.skipLengths(1)
 		case opFreq:
-			_, err = r.take(1)
+			_, err = r.d.byte()
 		default:
-			e := Entry{DB: r.db, DeadlineMs: deadlineMs}
-			if e.Key, e.Value, err = r.key(at, code); err != nil {
-				return Entry{}, err
-			}
-			return e, nil
+			e.DB = r.db
+			err = r.key(&e, at, code)
 		}
 		if err != nil {
-			return Entry{}, err
+			return e, err
 		}
 	}
+	return e, nil
 }
 
 // key reads a key and its value, whose type byte was at offset at.
-func (r *Reader) key(at int64, code byte) (key []byte, v Value, err error) {
-	value := valueReader(code)
-	if value == nil {
-		return nil, nil, &UnsupportedError{at, code}
+func (r *Reader) key(e *Entry, at int64, code byte) (err error) {
+	read := readerOf(code)
+	if read == nil {
+		return &UnsupportedError{at, code}
 	}
-	if key, err = r.string(); err == nil {
-		v, err = value(r)
+	if e.Key, err = r.d.keep(); err != nil {
+		return err
 	}
-	return key, v, err
-}
-
-// valueReader reads values of a type, nil for an unknown one.
-func valueReader(code byte) func(*Reader) (Value, error) {
-	switch code {
-	case typeString:
-		return readString
+	v, finish, err := read(&r.d, code)
+	if err != nil {
+		return err
 	}
+	e.Value, r.finish = v, finish
 	return nil
 }
 
@@ -119,7 +124,8 @@ func deadline(ms int64) int64 {
 }
 
 func (r *Reader) header() error {
-	b, err := r.bytes(uint64(headerLen))
+	var own []byte
+	b, err := r.d.bytes(uint64(headerLen), &own)
 	if err != nil {
 		return err
 	}
@@ -136,19 +142,19 @@ func (r *Reader) header() error {
 
 // end checks the checksum; 0 says that the writer made none.
 func (r *Reader) end() error {
-	at, sum := r.offset, r.sum.sum
-	b, err := r.take(8)
+	at, sum := r.d.offset(), uint64(r.d.checksum())
+	stored, err := r.d.uint64()
 	if err != nil {
 		return err
 	}
-	if stored := binary.LittleEndian.Uint64(b); stored != 0 && stored != sum {
+	if stored != 0 && stored != sum {
 		return &FormatError{at, fmt.Sprintf("wrong checksum: the file says %016x, its content %016x", stored, sum)}
 	}
 	return io.EOF
 }
 
 func (r *Reader) selectDB(at int64) error {
-	n, err := r.length()
+	n, err := r.d.length()
 	if err != nil {
 		return err
 	}
@@ -161,8 +167,8 @@ func (r *Reader) selectDB(at int64) error {
 
 func (r *Reader) skipAux() error {
 	for range 2 {
-		at := r.offset
-		b, err := r.string()
+		at := r.d.offset()
+		b, err := r.d.string(&r.d.first)
 		if err != nil {
 			return err
 		}
@@ -175,93 +181,9 @@ func (r *Reader) skipAux() error {
 
 func (r *Reader) skipLengths(n int) error {
 	for range n {
-		if _, err := r.length(); err != nil {
+		if _, err := r.d.length(); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// length reads a length where no special encoding may stand.
-func (r *Reader) length() (uint64, error) {
-	at := r.offset
-	n, encoded, err := r.lengthOrEncoding()
-	if err == nil && encoded {
-		err = &FormatError{at, "a length is missing"}
-	}
-	return n, err
-}
-
-func (r *Reader) lengthOrEncoding() (n uint64, encoded bool, err error) {
-	at := r.offset
-	b, err := r.take(1)
-	if err != nil {
-		return 0, false, err
-	}
-	first := b[0]
-	switch first >> 6 {
-	case len6:
-		return uint64(first), false, nil
-	case len14:
-		b, err = r.take(1)
-		if err != nil {
-			return 0, false, err
-		}
-		return uint64(first&0x3f)<<8 | uint64(b[0]), false, nil
-	case lenEn:
-		return uint64(first & 0x3f), true, nil
-	}
-	switch first {
-	case len32:
-		if b, err = r.take(4); err != nil {
-			return 0, false, err
-		}
-		return uint64(binary.BigEndian.Uint32(b)), false, nil
-	case len64:
-		if b, err = r.take(8); err != nil {
-			return 0, false, err
-		}
-		return binary.BigEndian.Uint64(b), false, nil
-	}
-	return 0, false, &FormatError{at, "unknown form of a length"}
-}
-
-// take reads up to 8 bytes, valid until the next take.
-func (r *Reader) take(n int) ([]byte, error) {
-	b := r.small[:n]
-	return b, r.fill(b)
-}
-
-// chunk is how much a claimed length may reserve before bytes arrive.
-const chunk = 1 << 20
-
-// bytes reads n bytes; memory grows with what arrives.
-func (r *Reader) bytes(n uint64) ([]byte, error) {
-	if n > MaxStringBytes {
-		return nil, &FormatError{r.offset, "a string is longer than 2 GB"}
-	}
-	left := int(n)
-	b := make([]byte, min(left, chunk))
-	if err := r.fill(b); err != nil {
-		return nil, err
-	}
-	for left -= len(b); left > 0; {
-		have, more := len(b), min(left, len(b))
-		b = append(b, make([]byte, more)...)
-		if err := r.fill(b[have:]); err != nil {
-			return nil, err
-		}
-		left -= more
-	}
-	return b, nil
-}
-
-func (r *Reader) fill(b []byte) error {
-	n, err := io.ReadFull(r.in, b)
-	r.offset += int64(n)
-	r.sum.add(b[:n])
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return fmt.Errorf("%w, at offset %d", ErrTruncated, r.offset)
-	}
-	return err
 }

@@ -161,20 +161,3 @@ func TestWeLoadRedis(t *testing.T) {
 		}
 	}
 }
-
-// TestRedisTypes meets what is not read yet: an error with a name, not a key
-// less.
-func TestRedisTypes(t *testing.T) {
-	dir := t.TempDir()
-	r := startRedis(t, dir)
-	r.do("RPUSH", "l", "1")
-	r.do("SAVE")
-	r.stop()
-	b, err := os.ReadFile(filepath.Join(dir, "dump.rdb"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := entries(b); err == nil || !strings.Contains(err.Error(), "list quicklist 2") {
-		t.Error(err)
-	}
-}

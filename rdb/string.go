@@ -12,6 +12,13 @@ func (String) typeByte() byte { return typeString }
 
 func (s String) write(w *Writer) { w.string(s) }
 
+func (String) check(*checker) error { return nil }
+
+func readString(d *decoder, _ byte) (Value, func() error, error) {
+	b, err := d.keep()
+	return String(b), nothingLeft, err
+}
+
 // maxIntText is the length up to which Redis looks for an integer.
 const maxIntText = 11
 
@@ -26,9 +33,8 @@ func (w *Writer) string(b []byte) {
 
 // integer writes b as an integer if it is exactly the text of one.
 func (w *Writer) integer(b []byte) bool {
-	v, err := strconv.ParseInt(string(b), 10, 32)
-	var text [maxIntText]byte
-	if err != nil || string(strconv.AppendInt(text[:0], v, 10)) != string(b) {
+	v, ok := exactInt(b)
+	if !ok || int64(int32(v)) != v {
 		return false
 	}
 	p := w.small[:0]
@@ -44,66 +50,15 @@ func (w *Writer) integer(b []byte) bool {
 	return true
 }
 
-func readString(r *Reader) (Value, error) {
-	b, err := r.string()
-	return String(b), err
-}
+// maxInt64Text is the length of the longest text of an integer.
+const maxInt64Text = 20
 
-// string reads a string in any encoding.
-func (r *Reader) string() ([]byte, error) {
-	at := r.offset
-	n, encoded, err := r.lengthOrEncoding()
-	if err != nil {
-		return nil, err
+// exactInt is the integer that is written as b and not otherwise.
+func exactInt(b []byte) (v int64, ok bool) {
+	if len(b) == 0 || len(b) > maxInt64Text || b[0] > '9' {
+		return 0, false
 	}
-	if !encoded {
-		return r.bytes(n)
-	}
-	switch n {
-	case encInt8:
-		b, err := r.take(1)
-		if err != nil {
-			return nil, err
-		}
-		return strconv.AppendInt(nil, int64(int8(b[0])), 10), nil
-	case encInt16:
-		b, err := r.take(2)
-		if err != nil {
-			return nil, err
-		}
-		return strconv.AppendInt(nil, int64(int16(binary.LittleEndian.Uint16(b))), 10), nil
-	case encInt32:
-		b, err := r.take(4)
-		if err != nil {
-			return nil, err
-		}
-		return strconv.AppendInt(nil, int64(int32(binary.LittleEndian.Uint32(b))), 10), nil
-	case encLZF:
-		return r.compressed(at)
-	}
-	return nil, &FormatError{at, "unknown encoding of a string: " + strconv.FormatUint(n, 10)}
-}
-
-// compressed reads a string that LZF made smaller.
-func (r *Reader) compressed(at int64) ([]byte, error) {
-	packed, err := r.length()
-	if err != nil {
-		return nil, err
-	}
-	size, err := r.length()
-	if err != nil {
-		return nil, err
-	}
-	if size > MaxStringBytes || size > packed*maxLZFRatio {
-		return nil, &FormatError{at, "a compressed string claims an impossible length"}
-	}
-	p, err := r.bytes(packed)
-	if err != nil {
-		return nil, err
-	}
-	b, ok := decompressLZF(p, int(size))
-	if !ok {
-		return nil, &FormatError{at, "a compressed string is damaged"}
-	}
-	return b, nil
+	v, err := strconv.ParseInt(string(b), 10, 64)
+	var text [maxInt64Text]byte
+	return v, err == nil && string(strconv.AppendInt(text[:0], v, 10)) == string(b)
 }

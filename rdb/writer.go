@@ -2,6 +2,7 @@ package rdb
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 )
@@ -9,9 +10,19 @@ import (
 // writerBuffer is how much is written at a time.
 const writerBuffer = 64 << 10
 
+// CountError is a collection that handed over more or fewer elements than it
+// said: what was written is of no use.
+type CountError struct{ Want, Have int }
+
+func (e *CountError) Error() string {
+	return fmt.Sprintf("rdb: a collection of %d elements has %d", e.Want, e.Have)
+}
+
+var errMinDeadline = errors.New("rdb: a field has a deadline before the first of its hash")
+
 // Writer writes one file. The first error stays, and Close returns it.
 type Writer struct {
-	out   io.Writer
+	out   io.Writer // nil where buf takes it all
 	buf   []byte
 	sum   checksum
 	db    int
@@ -19,10 +30,9 @@ type Writer struct {
 	small [16]byte
 }
 
-// NewWriter begins a file in the oldest version that holds every Value of this
-// package.
+// NewWriter begins a file.
 func NewWriter(out io.Writer) *Writer {
-	w := &Writer{out: out, buf: make([]byte, 0, writerBuffer), sum: newChecksum(), db: -1}
+	w := &Writer{out: out, buf: make([]byte, 0, writerBuffer), db: -1}
 	w.write(fmt.Appendf(nil, "%s%04d", magic, oldVersion))
 	return w
 }
@@ -53,7 +63,7 @@ func (w *Writer) Entry(e Entry) error {
 	}
 	if e.DeadlineMs != 0 {
 		w.byte(opExpireMs)
-		w.write(binary.LittleEndian.AppendUint64(w.small[:0], uint64(e.DeadlineMs)))
+		w.uint64(uint64(e.DeadlineMs))
 	}
 	w.byte(e.Value.typeByte())
 	w.string(e.Key)
@@ -65,12 +75,22 @@ func (w *Writer) Entry(e Entry) error {
 func (w *Writer) Close() error {
 	w.byte(opEOF)
 	w.flush()
-	w.buf = binary.LittleEndian.AppendUint64(w.buf, w.sum.sum)
+	w.buf = binary.LittleEndian.AppendUint64(w.buf, uint64(w.sum))
 	w.flush()
 	return w.err
 }
 
+// fail keeps the first error.
+func (w *Writer) fail(err error) {
+	if w.err == nil {
+		w.err = err
+	}
+}
+
 func (w *Writer) byte(b byte) { w.write(append(w.small[:0], b)) }
+
+// uint64 writes what has 8 bytes whatever its size: moments, scores.
+func (w *Writer) uint64(v uint64) { w.write(binary.LittleEndian.AppendUint64(w.small[:0], v)) }
 
 // length writes n in its shortest form.
 func (w *Writer) length(n uint64) {
@@ -89,7 +109,7 @@ func (w *Writer) length(n uint64) {
 }
 
 func (w *Writer) write(p []byte) {
-	if len(w.buf)+len(p) > writerBuffer {
+	if w.out != nil && len(w.buf)+len(p) > writerBuffer {
 		w.flush()
 		if len(p) > writerBuffer {
 			w.send(p)
