@@ -1,0 +1,415 @@
+package tree
+
+import "geocache/slab"
+
+// part is a child that takes the place of a changed one, or one of several that do.
+type part struct {
+	ref   slab.Ref
+	count int
+}
+
+// parts are what a child has become: one, two when it was split, three when an oversized element fell in its middle.
+type parts struct {
+	n int
+	p [3]part
+}
+
+func (ps *parts) add(ref slab.Ref, count int) {
+	ps.p[ps.n] = part{ref, count}
+	ps.n++
+}
+
+func one(ref slab.Ref, count int) parts { return parts{n: 1, p: [3]part{{ref, count}}} }
+
+// where an insertion falls decides how full nodes are split: at the ends of the tree they stay full, because more of the
+// same is likely to follow; elsewhere they are halved.
+type where uint8
+
+const (
+	within where = iota
+	atStart
+	atEnd
+)
+
+// Insert puts e before the element that has the rank; at Len it appends. The slices of e are copied and may not alias the
+// tree.
+func (t *Tree) Insert(rank int, e Elem) {
+	t.mustHave(rank, 0)
+	if t.Root.ref == 0 {
+		t.Root = Root{ref: t.newLeaf(nil, &e, nil), count: 1}
+		return
+	}
+	side := within
+	switch rank {
+	case t.Root.count:
+		side = atEnd
+	case 0:
+		side = atStart
+	}
+	ps := t.insert(int(t.Root.height), t.Root.ref, t.Root.count, rank, &e, side)
+	t.Root.count++
+	t.Root.ref = ps.p[0].ref
+	if ps.n > 1 {
+		t.grow(&ps)
+	}
+}
+
+// grow puts a new root above the parts of the old one.
+func (t *Tree) grow(ps *parts) {
+	if t.Root.height == 0 {
+		t.Root.bytes = 0
+		for _, p := range ps.p[:ps.n] {
+			t.Root.bytes += int64(len(t.A.Bytes(p.ref)))
+		}
+	}
+	var es [3]entry
+	level := int(t.Root.height)
+	for i, p := range ps.p[:ps.n] {
+		es[i] = entry{ref: p.ref, count: p.count}
+		if i > 0 {
+			t.separate(es[:], i, level)
+		}
+	}
+	t.Root.ref, _ = t.write(level+1, es[:ps.n])
+	t.Root.height++
+}
+
+func (t *Tree) insert(level int, ref slab.Ref, count, rank int, e *Elem, side where) parts {
+	if level == 0 {
+		return t.insertLeaf(ref, count, rank, e, side)
+	}
+	in := t.view(ref, level)
+	i, rest := in.n-1, 0
+	if side == atEnd {
+		rest = in.count(i)
+	} else {
+		i, rest = in.locate(rank)
+		if rest == 0 && i > 0 && t.Shape == Keyed && t.startsAfter(&in, level, i, e.Key) {
+			i--
+			rest = in.count(i)
+		}
+	}
+	ps := t.insert(level-1, in.ref(i), in.count(i), rest, e, side)
+	if ps.n == 1 {
+		in.setRef(i, ps.p[0].ref)
+		in.setCount(i, ps.p[0].count)
+		return one(ref, count+1)
+	}
+	return t.spread(level, ref, &in, i, &ps, side)
+}
+
+// spread writes a node anew with the parts of child i in its place, and splits it if it has become too large.
+func (t *Tree) spread(level int, ref slab.Ref, in *inner, i int, ps *parts, side where) parts {
+	var room entries
+	es := t.gather(room[:0], in)
+	es = append(es, room[:ps.n-1]...)
+	copy(es[i+ps.n:], es[i+1:in.n])
+	for k, p := range ps.p[:ps.n] {
+		es[i+k].ref, es[i+k].count = p.ref, p.count
+		if k > 0 {
+			t.separate(es, i+k, level-1)
+		}
+	}
+	cut := len(es)
+	if size := t.entriesSize(es, level); size > innerMax {
+		cut = t.cutEntries(es, level, size, side)
+	}
+	var out parts
+	out.add(t.write(level, es[:cut]))
+	if cut < len(es) {
+		out.add(t.write(level, es[cut:]))
+	}
+	t.free(ref)
+	return out
+}
+
+// cutEntries chooses how many of the children of a node stay in its first half.
+func (t *Tree) cutEntries(es []entry, level, size int, side where) int {
+	switch side {
+	case atStart:
+		return 1
+	case atEnd:
+		return len(es) - 1
+	}
+	cut := 0
+	for left := innerHead; left < size/2; cut++ {
+		left += t.entrySize(&es[cut], level)
+	}
+	return cut
+}
+
+func (t *Tree) insertLeaf(ref slab.Ref, count, rank int, e *Elem, side where) parts {
+	b := t.A.Bytes(ref)
+	end := t.leafEnd(b)
+	if end+t.size(e) > leafMax[t.Shape] {
+		return t.splitLeaf(ref, b, count, rank, e, side)
+	}
+	at := end
+	if rank < count {
+		at = t.walk(b, leafHead, rank)
+	}
+	return one(t.rewriteLeaf(ref, b, at, at, e), count+1)
+}
+
+// splitLeaf makes several leaves of one that has no room for e.
+func (t *Tree) splitLeaf(ref slab.Ref, b []byte, count, rank int, e *Elem, side where) (out parts) {
+	switch side {
+	case atStart:
+		out.add(t.newLeaf(nil, e, nil), 1)
+		out.add(ref, count)
+		return out
+	case atEnd:
+		out.add(ref, count)
+		out.add(t.newLeaf(nil, e, nil), 1)
+		return out
+	}
+	at, end := t.walk(b, leafHead, rank), t.leafEnd(b)
+	size, limit := t.size(e), leafMax[t.Shape]
+	if at+size > limit && leafHead+size+end-at > limit {
+		if rank > 0 {
+			out.add(t.newLeaf(b[leafHead:at], nil, nil), rank)
+		}
+		out.add(t.newLeaf(nil, e, nil), 1)
+		if rank < count {
+			out.add(t.newLeaf(b[at:end], nil, nil), count-rank)
+		}
+		t.free(ref)
+		return out
+	}
+	n, cut := t.cutLeaf(b, count, end, rank, size)
+	if n <= rank {
+		out.add(t.newLeaf(b[leafHead:cut], nil, nil), n)
+		out.add(t.newLeaf(b[cut:at], e, b[at:end]), count+1-n)
+	} else {
+		out.add(t.newLeaf(b[leafHead:at], e, b[at:cut]), n)
+		out.add(t.newLeaf(b[cut:end], nil, nil), count+1-n)
+	}
+	t.free(ref)
+	return out
+}
+
+// cutLeaf chooses how many elements, the new one of the given rank and size counted among them, go into the first of two
+// leaves, so that the larger one is as small as can be. off is the offset in b where the old elements of the second begin.
+func (t *Tree) cutLeaf(b []byte, count, end, rank, size int) (n, off int) {
+	total := end - leafHead + size
+	best := total
+	left, at := 0, leafHead // bytes and offset in b after k elements
+	for k := 1; k <= count; k++ {
+		if k-1 == rank {
+			left += size
+		} else {
+			next := t.skip(b, at)
+			left, at = left+next-at, next
+		}
+		if larger := max(left, total-left); larger < best {
+			best, n, off = larger, k, at
+		}
+	}
+	return n, off
+}
+
+// Replace puts e in place of the element of the rank. The slices of e are copied and may not alias the tree.
+func (t *Tree) Replace(rank int, e Elem) {
+	t.mustHave(rank, 1)
+	var in inner
+	var at int // of the leaf in in
+	ref, rest := t.Root.ref, rank
+	for level := int(t.Root.height); level > 0; level-- {
+		in = t.view(ref, level)
+		at, rest = in.locate(rest)
+		ref = in.ref(at)
+	}
+	b := t.A.Bytes(ref)
+	from := t.walk(b, leafHead, rest)
+	old, to := t.parse(b, from)
+	count := t.Root.count
+	if t.Root.height > 0 {
+		count = in.count(at)
+	}
+	before, limit := t.leafEnd(b), leafMax[t.Shape]
+	end := before - (to - from) + t.size(&e)
+	tooLarge := end > limit && count > 1
+	tooLight := end < before && end <= limit*3/8 && t.Root.height > 0
+	if tooLarge || tooLight || string(old.Key) != string(e.Key) {
+		t.Delete(rank)
+		t.Insert(rank, e)
+		return
+	}
+	made := t.rewriteLeaf(ref, b, from, to, &e)
+	if t.Root.height == 0 {
+		t.Root.ref = made
+	} else {
+		in.setRef(at, made)
+	}
+}
+
+// Delete removes the element of the rank.
+func (t *Tree) Delete(rank int) { t.DeleteRange(rank, 1) }
+
+// DeleteRange removes n elements from the rank on, in O(log n) and the number of blocks that become free.
+func (t *Tree) DeleteRange(rank, n int) {
+	t.mustHave(rank, n)
+	if n == 0 {
+		return
+	}
+	left := t.Root.count - n
+	if left == 0 {
+		t.freeAll(int(t.Root.height), t.Root.ref)
+		t.Root = Root{}
+		return
+	}
+	t.Root.ref = t.remove(int(t.Root.height), t.Root.ref, t.Root.count, rank, n)
+	t.Root.count = left
+	for t.Root.height > 0 {
+		in := t.view(t.Root.ref, int(t.Root.height))
+		if in.n > 1 {
+			break
+		}
+		child := in.ref(0)
+		t.free(t.Root.ref)
+		t.Root.ref = child
+		t.Root.height--
+	}
+}
+
+// freeAll frees the blocks of a subtree.
+func (t *Tree) freeAll(level int, ref slab.Ref) {
+	if level > 0 {
+		in := t.view(ref, level)
+		for i := range in.n {
+			t.freeAll(level-1, in.ref(i))
+		}
+	}
+	t.free(ref)
+}
+
+// remove takes n of the count elements below ref, but not all, and returns what ref has become.
+func (t *Tree) remove(level int, ref slab.Ref, count, rank, n int) slab.Ref {
+	if level == 0 {
+		b := t.A.Bytes(ref)
+		from := t.walk(b, leafHead, rank)
+		to := t.leafEnd(b)
+		if rank+n < count {
+			to = t.walk(b, from, n)
+		}
+		return t.rewriteLeaf(ref, b, from, to, nil)
+	}
+	in := t.view(ref, level)
+	i, rest := in.locate(rank)
+	c := in.count(i)
+	if n >= c || rest+n > c {
+		return t.removeAcross(level, ref, &in, i, rest, n)
+	}
+	child := t.remove(level-1, in.ref(i), c, rest, n)
+	in.setRef(i, child)
+	in.setCount(i, c-n)
+	if !t.joins(&in, level, i) {
+		return ref
+	}
+	var room entries
+	es := t.settle(t.gather(room[:0], &in), level-1, i)
+	made, _ := t.write(level, es)
+	t.free(ref)
+	return made
+}
+
+// removeAcross is remove where whole children go: from the element of rank rest of child i on.
+func (t *Tree) removeAcross(level int, ref slab.Ref, in *inner, i, rest, n int) slab.Ref {
+	var room entries
+	es := t.gather(room[:0], in)
+	kept := i
+	for ; n > 0; i++ {
+		e := es[i]
+		k := min(n, e.count-rest)
+		if k == e.count {
+			t.freeAll(level-1, e.ref)
+		} else {
+			e.ref = t.remove(level-1, e.ref, e.count, rest, k)
+			e.count -= k
+			es[kept] = e
+			kept++
+		}
+		n -= k
+		rest = 0
+	}
+	seam := kept
+	es = append(es[:kept], es[i:]...)
+	for _, at := range [...]int{seam, seam - 1} {
+		if at >= 0 && at < len(es) {
+			es = t.settle(es, level-1, at)
+		}
+	}
+	made, _ := t.write(level, es)
+	t.free(ref)
+	return made
+}
+
+// limit is the size above which a node is split.
+func (t *Tree) limit(level int) int {
+	if level == 0 {
+		return leafMax[t.Shape]
+	}
+	return innerMax
+}
+
+// weight is the size of a node.
+func (t *Tree) weight(level int, ref slab.Ref) int {
+	if level == 0 {
+		return t.leafEnd(t.A.Bytes(ref))
+	}
+	in := t.view(ref, level)
+	return t.used(&in)
+}
+
+// fits tells whether two neighbours fill no more than 3/4 of one node.
+func (t *Tree) fits(level int, a, b slab.Ref) bool {
+	return t.weight(level, a)+t.weight(level, b) <= t.limit(level)*3/4
+}
+
+// joins tells whether child i of a node is light and fits together with a neighbour.
+func (t *Tree) joins(in *inner, level, i int) bool {
+	level--
+	ref := in.ref(i)
+	if t.weight(level, ref) > t.limit(level)*3/8 {
+		return false
+	}
+	return (i > 0 && t.fits(level, in.ref(i-1), ref)) || (i+1 < in.n && t.fits(level, ref, in.ref(i+1)))
+}
+
+// settle joins es[i], a child at a level, with its neighbours as far as they fit together.
+func (t *Tree) settle(es []entry, level, i int) []entry {
+	for {
+		switch {
+		case i > 0 && t.fits(level, es[i-1].ref, es[i].ref):
+			i--
+		case i+1 < len(es) && t.fits(level, es[i].ref, es[i+1].ref):
+		default:
+			return es
+		}
+		es[i].ref = t.join(level, es[i], es[i+1])
+		es[i].count += es[i+1].count
+		es = append(es[:i+1], es[i+2:]...)
+	}
+}
+
+// join makes one node of two neighbours.
+func (t *Tree) join(level int, a, b entry) (ref slab.Ref) {
+	if level == 0 {
+		x, y := t.A.Bytes(a.ref), t.A.Bytes(b.ref)
+		ref = t.newLeaf(x[leafHead:t.leafEnd(x)], nil, y[leafHead:t.leafEnd(y)])
+	} else {
+		var room entries
+		in := t.view(a.ref, level)
+		seam := in.n
+		es := t.gather(room[:0], &in)
+		in = t.view(b.ref, level)
+		es = t.gather(es, &in)
+		t.separate(es, seam, level-1)
+		var kept [sepMax]byte // for settle may free the leaf it comes from
+		es[seam].sep = kept[:copy(kept[:], es[seam].sep)]
+		ref, _ = t.write(level, t.settle(es, level-1, seam))
+	}
+	t.free(a.ref)
+	t.free(b.ref)
+	return ref
+}

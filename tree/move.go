@@ -1,0 +1,91 @@
+package tree
+
+import (
+	"encoding/binary"
+
+	"geocache/slab"
+)
+
+// FreeSome frees up to blocks blocks, at least one, of a tree that nobody uses any more, and tells whether that was all. In
+// between only FreeSome, MemBytes and the storing of Root make sense.
+func (t *Tree) FreeSome(blocks int) (done bool) {
+	if t.Root.ref == 0 {
+		return true
+	}
+	if t.Root.height == 0 {
+		t.free(t.Root.ref)
+	} else if budget := max(blocks, 1); !t.freeSome(int(t.Root.height), t.Root.ref, &budget) {
+		return false
+	}
+	t.Root = Root{}
+	return true
+}
+
+// freeSome frees children from the last on while there is budget, then the node itself. The refs of a node stay where they
+// are when its number of children is lowered.
+func (t *Tree) freeSome(level int, ref slab.Ref, budget *int) (done bool) {
+	if level > 0 {
+		in := t.view(ref, level)
+		for in.n > 0 {
+			if !t.freeSome(level-1, in.ref(in.n-1), budget) {
+				return false
+			}
+			in.n--
+			binary.LittleEndian.PutUint16(in.b, uint16(in.n))
+		}
+	}
+	if *budget == 0 {
+		return false
+	}
+	t.free(ref)
+	*budget--
+	return true
+}
+
+// Move reallocates the blocks that lie where the arena wants to be empty: those of about as many leaves, at least one, from the
+// leaf with the rank from on, and of the nodes above them. It returns the rank to go on at, Len at the end.
+func (t *Tree) Move(from, leaves int) (next int) {
+	if from < 0 {
+		from = 0
+	}
+	if from >= t.Root.count {
+		return t.Root.count
+	}
+	budget := max(leaves, 1)
+	t.Root.ref, next = t.move(int(t.Root.height), t.Root.ref, t.Root.count, from, &budget)
+	return next
+}
+
+func (t *Tree) move(level int, ref slab.Ref, count, from int, budget *int) (moved slab.Ref, next int) {
+	if level == 0 {
+		*budget--
+		return t.moveBlock(ref), count
+	}
+	ref = t.moveBlock(ref)
+	in := t.view(ref, level)
+	i, rest := in.locate(from)
+	base := from - rest
+	for ; i < in.n && *budget > 0; i++ {
+		c := in.count(i)
+		child, at := t.move(level-1, in.ref(i), c, rest, budget)
+		in.setRef(i, child)
+		if at < c {
+			return ref, base + at
+		}
+		base += c
+		rest = 0
+	}
+	return ref, base
+}
+
+// moveBlock copies a block to another place if its present one is sparse.
+func (t *Tree) moveBlock(ref slab.Ref) slab.Ref {
+	if !t.A.Sparse(ref) {
+		return ref
+	}
+	old := t.A.Bytes(ref)
+	made, b := t.alloc(len(old))
+	copy(b, old)
+	t.free(ref)
+	return made
+}
