@@ -70,6 +70,8 @@ func (e *Engine) applyOp(o *op.Op, from Delivery, p *Params, nowMs int64) {
 		if st, err := op.DecodeKeyState(o.Raw); err == nil {
 			e.joinKey(o.DB, o.Key, cloneState(st), p, nowMs)
 		}
+	case op.Put, op.Take, op.Insert, op.Cut, op.Drop, op.Meta, op.Whole:
+		e.applyColl(o, p, nowMs)
 	default:
 		e.changeKey(o.DB, o.Key, p, nowMs, func(s *op.KeyState) bool {
 			if o.Kind == op.Set {
@@ -118,15 +120,16 @@ func (e *Engine) changeKey(db int, key []byte, p *Params, nowMs int64, fn func(*
 // settle lets fn change x and makes everything else follow.
 func (e *Engine) settle(s *shard, t *table, db int, x *entry, p *Params, nowMs int64, fn func(*op.KeyState) bool) {
 	was := x.state
+	wasColl := x.coll
 	expired := x.flags&countedLive != 0 && expiredAt(&was, nowMs)
-	if !fn(&x.state) {
+	if !fn(&x.state) && x.coll == wasColl {
 		return
 	}
 	if x.state.ValueStamp != was.ValueStamp || !baseAlive(&x.state) {
 		x.flags &^= rawEncoding | hasRow | onDisk
 	}
 	switch {
-	case !p.Merging && !exists(&x.state):
+	case !p.Merging && !x.exists():
 		if x.flags&inTable != 0 {
 			t.remove(x)
 		}

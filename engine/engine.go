@@ -56,6 +56,7 @@ type Params struct {
 	LRU          lru.Params
 	DefaultTTLMs int64 // for keys made without a deadline, 0 is off
 	MaxTTLMs     int64 // no deadline later than this from now, 0 is off
+	Forms        Forms
 	// Merging is on where siblings are configured: counters keep subtotals
 	// and removals leave tombstones.
 	Merging bool

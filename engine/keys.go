@@ -8,8 +8,20 @@ import (
 // Type is the type of a key as TYPE answers it.
 type Type string
 
-// String is the only type so far.
-const String Type = "string"
+// The types.
+const (
+	TypeString Type = "string"
+	TypeHash   Type = "hash"
+	TypeList   Type = "list"
+	TypeSet    Type = "set"
+	TypeZSet   Type = "zset"
+	TypeStream Type = "stream"
+)
+
+// typeNames are the types in the order of their numbers.
+var typeNames = [...]Type{op.TypeString: TypeString, op.TypeHash: TypeHash, op.TypeList: TypeList, op.TypeSet: TypeSet, op.TypeZSet: TypeZSet, op.TypeStream: TypeStream}
+
+func (x *entry) typeName() Type { return typeNames[x.typ()] }
 
 // Info describes a live key.
 type Info struct {
@@ -53,7 +65,7 @@ func (t *Tx) Info(k Key) (Info, bool) {
 		return Info{}, false
 	}
 	return Info{
-		Type:       String,
+		Type:       x.typeName(),
 		DeadlineMs: deadlineOf(&x.state),
 		Bytes:      x.size(),
 		IdleMs:     x.word.IdleMs(t.now),
@@ -70,6 +82,9 @@ func (t *Tx) Encoding(k Key) (name string, ok bool) {
 	x := t.value(k)
 	if x == nil {
 		return "", false
+	}
+	if x.coll != nil {
+		return x.coll.encoding(), true
 	}
 	return t.encoding(x), true
 }
@@ -127,6 +142,10 @@ func (t *Tx) Delete(k Key) bool {
 }
 
 func (t *Tx) delete(u *undo) {
+	if u.x.coll != nil {
+		t.emitDrop(u)
+		t.dropColl(u)
+	}
 	t.removeState(u, floorsOf(&u.x.state))
 	if !t.p.Merging {
 		u.x.state = op.KeyState{}
@@ -139,6 +158,11 @@ func (t *Tx) Copy(src, dst Key) bool {
 	x := t.value(src)
 	if x == nil {
 		return false
+	}
+	if x.coll != nil {
+		whole := x.coll.export()
+		t.putWhole(dst, &whole, deadlineOf(&x.state))
+		return true
 	}
 	val := append([]byte(nil), t.text(x)...)
 	t.setOwned(dst, val, DeadlineAt(deadlineOf(&x.state)), x.flags&rawEncoding)

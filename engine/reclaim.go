@@ -207,7 +207,7 @@ func (e *Engine) exhume(s *shard, y *graveyard, shard int, stable clock.Vector, 
 		}
 		x.epoch = 0
 		was := x.state
-		if forget(&x.state, stable) {
+		if forget(&x.state, stable) && x.coll == nil {
 			t.remove(x)
 			n++
 		} else {

@@ -18,6 +18,9 @@ var (
 	ErrNotFloat   = errors.New("engine: value is not a float")
 	ErrOverflow   = errors.New("engine: increment would overflow")
 	ErrNaN        = errors.New("engine: increment would produce NaN or Infinity")
+
+	ErrHashNotInteger = errors.New("engine: hash value is not an integer")
+	ErrHashNotFloat   = errors.New("engine: hash value is not a float")
 )
 
 // Expiry says what a write does to the deadline.
@@ -56,6 +59,9 @@ func (t *Tx) GetString(k Key) (val []byte, ok bool, err error) {
 		return nil, false, nil
 	}
 	t.e.stats.hits.Add(1)
+	if x.coll != nil {
+		return nil, false, ErrWrongType
+	}
 	t.touchRead(x)
 	return t.text(x), true, nil
 }
@@ -66,6 +72,9 @@ func (t *Tx) Peek(k Key) (val []byte, ok bool, err error) {
 	x := t.value(k)
 	if x == nil {
 		return nil, false, nil
+	}
+	if x.coll != nil {
+		return nil, false, ErrWrongType
 	}
 	return t.text(x), true, nil
 }
@@ -110,7 +119,11 @@ func (t *Tx) SetString(k Key, val []byte, exp Expiry) clock.Stamp {
 func (t *Tx) setOwned(k Key, val []byte, exp Expiry, flags entryFlags) clock.Stamp {
 	u := t.editBlind(k)
 	s := &u.x.state
-	live := exists(s) && !t.expired(s)
+	live := u.x.exists() && !t.expired(s)
+	if u.x.coll != nil {
+		t.emitDrop(u)
+		t.dropColl(u)
+	}
 	keep := (exp.kind == expiryKeep || exp.kind == expiryInherit) && live
 	deadline := exp.ms
 	if t.p.DefaultTTLMs > 0 && (exp.kind == expiryNone || exp.kind != expiryAt && !live) {
@@ -168,7 +181,10 @@ func (t *Tx) removeSeen(u *undo, seen clock.Stamp, floors []op.Floor) {
 
 // Append adds val to the end of the string and returns the new length.
 func (t *Tx) Append(k Key, val []byte) (int, error) {
-	x := t.value(k)
+	x, err := t.stringValue(k)
+	if err != nil {
+		return 0, err
+	}
 	var old []byte
 	if x != nil {
 		old = t.text(x)
@@ -186,7 +202,10 @@ func (t *Tx) Append(k Key, val []byte) (int, error) {
 // SetRange overwrites the string from offset on, zero-padding a shorter one,
 // and returns the new length. An empty val on a missing key makes nothing.
 func (t *Tx) SetRange(k Key, offset int, val []byte) (int, error) {
-	x := t.value(k)
+	x, err := t.stringValue(k)
+	if err != nil {
+		return 0, err
+	}
 	var old []byte
 	if x != nil {
 		old = t.text(x)
@@ -204,7 +223,10 @@ func (t *Tx) SetRange(k Key, offset int, val []byte) (int, error) {
 // Incr adds delta to the integer under k and returns the sum. A missing key
 // counts as 0.
 func (t *Tx) Incr(k Key, delta int64) (int64, error) {
-	x := t.value(k)
+	x, err := t.stringValue(k)
+	if err != nil {
+		return 0, err
+	}
 	cur := int64(0)
 	if x != nil {
 		v, ok := parseInt(t.text(x))
@@ -213,9 +235,9 @@ func (t *Tx) Incr(k Key, delta int64) (int64, error) {
 		}
 		cur = v
 	}
-	sum := cur + delta
-	if (delta > 0 && sum < cur) || (delta < 0 && sum > cur) {
-		return 0, ErrOverflow
+	sum, err := addInt(cur, delta)
+	if err != nil {
+		return 0, err
 	}
 	if t.p.Merging {
 		t.count(k, op.Int(delta))
@@ -228,13 +250,40 @@ func (t *Tx) Incr(k Key, delta int64) (int64, error) {
 // IncrFloat adds delta, the text of a number, to the number under k and
 // returns the text of the sum.
 func (t *Tx) IncrFloat(k Key, delta []byte) ([]byte, error) {
-	x := t.value(k)
+	x, err := t.stringValue(k)
+	if err != nil {
+		return nil, err
+	}
 	cur, ok := new(big.Float).SetPrec(op.FloatPrec), true
 	if x != nil {
 		if cur, ok = ParseFloat(t.text(x)); !ok {
 			return nil, ErrNotFloat
 		}
 	}
+	text, err := addFloat(cur, delta)
+	if err != nil {
+		return nil, err
+	}
+	if t.p.Merging {
+		d, _ := ParseFloat(delta)
+		t.count(k, op.Float(d))
+		return t.text(t.value(k)), nil
+	}
+	t.setOwned(k, text, modify, 0)
+	return text, nil
+}
+
+// addInt is a + b within 64 bits.
+func addInt(a, b int64) (int64, error) {
+	sum := a + b
+	if (b > 0 && sum < a) || (b < 0 && sum > a) {
+		return 0, ErrOverflow
+	}
+	return sum, nil
+}
+
+// addFloat is the text of cur plus delta, a text itself.
+func addFloat(cur *big.Float, delta []byte) ([]byte, error) {
 	d, ok := ParseFloat(delta)
 	if !ok {
 		return nil, ErrNotFloat
@@ -246,13 +295,17 @@ func (t *Tx) IncrFloat(k Key, delta []byte) ([]byte, error) {
 	if sum.IsInf() || sum.MantExp(nil) > maxFloatExp {
 		return nil, ErrNaN
 	}
-	if t.p.Merging {
-		t.count(k, op.Float(d))
-		return t.text(t.value(k)), nil
+	return FormatFloat(sum), nil
+}
+
+// stringValue is the entry of k for a command that wants a string, nil for a
+// missing key.
+func (t *Tx) stringValue(k Key) (*entry, error) {
+	x := t.value(k)
+	if x != nil && x.coll != nil {
+		return nil, ErrWrongType
 	}
-	text := FormatFloat(sum)
-	t.setOwned(k, text, modify, 0)
-	return text, nil
+	return x, nil
 }
 
 // count adds delta to this region's run on the visible base of k.

@@ -6,6 +6,7 @@ import (
 
 	"geocache/lru"
 	"geocache/op"
+	"geocache/slab"
 )
 
 // entry is one key of one database, live, expired but not yet reclaimed, or a
@@ -17,6 +18,7 @@ type entry struct {
 	key  string
 
 	state op.KeyState
+	coll  *content // nil for a string
 	word  lru.Word
 	flags entryFlags
 	// copied is the round of the last copy that named the key.
@@ -45,10 +47,28 @@ const entryOverhead = int64(unsafe.Sizeof(entry{})) + 16
 
 // size is the memory of an entry in bytes, by accounting.
 func (e *entry) size() int64 {
-	n := entryOverhead + allocSize(len(e.key)) + allocSize(cap(e.state.Value))
+	n := entryOverhead
+	if e.coll != nil {
+		n += e.coll.memBytes()
+	}
+	n += allocSize(len(e.key)) + allocSize(cap(e.state.Value))
 	n += int64(cap(e.state.Subs))*int64(unsafe.Sizeof(op.Sub{})) + int64(cap(e.state.Floors))*int64(unsafe.Sizeof(op.Floor{}))
 	return n
 }
+
+// exists reports whether the key has visible content, deadlines aside.
+func (e *entry) exists() bool { return e.coll != nil || exists(&e.state) }
+
+// typ is the type that clients see.
+func (e *entry) typ() op.Type {
+	if e.coll != nil {
+		return e.coll.typ
+	}
+	return op.TypeString
+}
+
+// free gives the trees of a collection back.
+func (t *table) free(c *content) { freeTrees(c) }
 
 // allocSize is what the Go heap spends on n bytes: size classes are 16 bytes
 // apart at first, then about an eighth.
@@ -75,7 +95,8 @@ func allocSize(n int) int64 {
 // dictScan: splitting or joining buckets never moves an entry from the part
 // still to be visited to the part already visited.
 type table struct {
-	segments [][]*entry // of segmentSize buckets each
+	arena    *slab.Arena // of the collections
+	segments [][]*entry  // of segmentSize buckets each
 	level    uint
 	split    uint64
 	entries  int   // in the table, tombstones included
@@ -95,7 +116,7 @@ const (
 )
 
 func newTable() *table {
-	return &table{segments: [][]*entry{make([]*entry, 1<<minLevel)}, level: minLevel}
+	return &table{arena: slab.New(slab.Heap()), segments: [][]*entry{make([]*entry, 1<<minLevel)}, level: minLevel}
 }
 
 func (t *table) buckets() uint64 { return 1<<t.level + t.split }
@@ -215,7 +236,7 @@ func nextCursor(c uint64, depth uint) uint64 {
 // many bytes the entry's memory changed.
 func (t *table) account(e *entry) int64 {
 	in := e.flags&inTable != 0
-	live := in && exists(&e.state)
+	live := in && e.exists()
 	ttl := live && deadlineOf(&e.state) != 0
 	if live != (e.flags&countedLive != 0) {
 		e.flags ^= countedLive

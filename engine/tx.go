@@ -52,6 +52,12 @@ type Tx struct {
 	first   clock.Reading // of the committed batch, for hooks
 	changed []Key2
 	waits   txWaits
+
+	// What collections were before: see coll.go.
+	collUndo []collUndo
+	kept     []byte
+	// frees are trees that nobody uses once the tx is committed.
+	frees []content
 }
 
 // Key2 is a changed key by database number, for watchers.
@@ -170,6 +176,12 @@ func (t *Tx) forget() {
 	t.changed = reuse(t.changed)
 	t.waits.seen = 0
 	t.ops.Reset()
+	t.collUndo = reuse(t.collUndo)
+	t.frees = reuse(t.frees)
+	if cap(t.kept) > 64<<10 {
+		t.kept = nil
+	}
+	t.kept = t.kept[:0]
 }
 
 // reuse empties s and keeps its memory, unless that is large.
@@ -194,6 +206,9 @@ func (t *Tx) commit() {
 		for i := range t.undo {
 			resolve(&t.undo[i].x.state, t.first)
 		}
+	}
+	for i := range t.frees {
+		freeTrees(&t.frees[i])
 	}
 	for _, h := range t.hooks {
 		h()
@@ -227,6 +242,7 @@ func resolve(s *op.KeyState, first clock.Reading) {
 
 // rollback puts every changed entry back as it was.
 func (t *Tx) rollback() {
+	t.undoColls()
 	// Tables first: the bytes they come back with are those they left with.
 	for i := len(t.tables) - 1; i >= 0; i-- {
 		u := t.tables[i]
@@ -327,7 +343,7 @@ func (t *Tx) edit(k Key) *undo {
 // done completes a change: an entry without content and without merge state
 // leaves the table, counters follow, watchers will hear of it.
 func (t *Tx) done(k Key, u *undo) {
-	if !t.p.Merging && !exists(&u.x.state) {
+	if !t.p.Merging && !u.x.exists() {
 		u.t.remove(u.x)
 	}
 	if !t.expired(&u.x.state) {

@@ -3,6 +3,8 @@ package engine
 import (
 	"encoding/binary"
 
+	"geocache/op"
+
 	"github.com/zeebo/xxh3"
 )
 
@@ -31,7 +33,7 @@ func (t *Tx) Scan(db int, cursor uint64, count int, fn func(Item)) uint64 {
 				inner = tb.visit(inner, func(x *entry) {
 					seen++
 					if x.flags&countedLive != 0 && !t.expired(&x.state) {
-						fn(Item{x.key, String})
+						fn(Item{x.key, x.typeName()})
 					}
 				})
 				if inner == 0 || seen >= count {
@@ -63,7 +65,7 @@ func (t *Tx) EachKey(db int, fn func(Item)) {
 		if tb := s.dbs[t.stored(db)]; tb != nil {
 			tb.each(func(x *entry) {
 				if x.flags&countedLive != 0 && !t.expired(&x.state) {
-					fn(Item{x.key, String})
+					fn(Item{x.key, x.typeName()})
 				}
 			})
 		}
@@ -198,6 +200,9 @@ type ExportEntry struct {
 
 func exportEntry(db int, x *entry) ExportEntry {
 	st := x.state
+	if x.coll != nil {
+		st.Colls = []op.Coll{x.coll.export()}
+	}
 	evicted := x.flags&onDisk != 0
 	if evicted {
 		st.Value = nil
@@ -265,6 +270,10 @@ func valueDigest(dst []byte, x *entry) []byte {
 	switch {
 	case x.flags&onDisk != 0:
 		dst = append(dst, s.Value...)
+	case x.coll != nil:
+		whole := x.coll.export()
+		whole.AsOf, whole.Form = 0, 0
+		dst = binary.BigEndian.AppendUint64(dst, xxh3.Hash(whole.Append(nil)))
 	case baseAlive(s):
 		dst = binary.BigEndian.AppendUint64(dst, xxh3.Hash(s.Value))
 	}

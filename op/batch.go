@@ -98,6 +98,11 @@ func (b Batch) Check() error {
 				return err
 			}
 		}
+		if o.Kind == Whole && !d.bad {
+			if _, err := DecodeColl(o.Raw); err != nil {
+				return err
+			}
+		}
 		if d.bad {
 			return ErrMalformed
 		}

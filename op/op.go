@@ -42,8 +42,23 @@ const (
 	// SwapDB states the map from database numbers to stored databases. It
 	// exists only where no sibling is configured.
 	SwapDB Kind = 7
+	// Put makes a member of a collection what the op says.
+	Put Kind = 8
+	// Take removes a member of a collection.
+	Take Kind = 9
+	// Insert puts elements into a list at a rank; it and Cut are the only ops
+	// that are not idempotent, and exist only where no sibling is configured.
+	Insert Kind = 10
+	// Cut removes a run of list elements.
+	Cut Kind = 11
+	// Drop removes a key's collections, with a vector only what it covers.
+	Drop Kind = 12
+	// Meta states what a collection knows beside its members.
+	Meta Kind = 13
+	// Whole replaces a key's content by a collection.
+	Whole Kind = 14
 
-	maxKind = SwapDB
+	maxKind = Whole
 )
 
 // Kinds is the set of kinds this build understands, as a bit mask; siblings
@@ -94,10 +109,17 @@ type Op struct {
 	Upto   clock.Stamp // Remove: value cells not later than this are gone
 	Floors []Floor     // Remove
 	Sub    Sub         // Count; Sub.Origin and Sub.At are the op's own
-	Raw    []byte      // State: an encoded KeyState
+	Raw    []byte      // State: an encoded KeyState. Whole: an encoded Coll. Meta: the bytes
 	DBMap  []int       // SwapDB
 
-	Seen clock.Vector // Flush: what its origin had applied
+	Seen clock.Vector // Flush, Drop: what its origin had applied; nil for all there is
+
+	Type Type          // Put, Take, Meta, Whole
+	Part Part          // Put, Take, Insert: the tree of the collection
+	Elem Elem          // Put, Take, Insert: the member
+	Rank int           // Insert, Cut
+	N    int           // Cut
+	Sees []clock.Stamp // Put, Take: the cells of the member that go
 }
 
 // Sub is what one origin has counted on one base: Total since Born. A later
@@ -155,6 +177,84 @@ func (b *Builder) start(k Kind, db int, key []byte) clock.Stamp {
 	b.body = binary.AppendUvarint(b.body, uint64(db))
 	b.body = appendBytes(b.body, key)
 	return b.Stamp()
+}
+
+// member starts an op about a member of a collection.
+func (b *Builder) member(k Kind, db int, key []byte, t Type, p Part) clock.Stamp {
+	s := b.start(k, db, key)
+	b.body = append(b.body, byte(t), byte(p))
+	return s
+}
+
+// Put appends a Put op: the member e, whose cells named by sees it replaces.
+func (b *Builder) Put(db int, key []byte, t Type, p Part, e Elem, sees []clock.Stamp) clock.Stamp {
+	s := b.member(Put, db, key, t, p)
+	b.body = e.append(b.body)
+	b.sees(sees)
+	return s
+}
+
+// Take appends a Take op: of the member named by elemKey go the cells that
+// sees names, where siblings are configured, and otherwise all.
+func (b *Builder) Take(db int, key []byte, t Type, p Part, elemKey []byte, sees []clock.Stamp) clock.Stamp {
+	s := b.member(Take, db, key, t, p)
+	b.body = appendBytes(b.body, elemKey)
+	b.sees(sees)
+	return s
+}
+
+// Insert appends an Insert op: e is put before the element of that rank.
+func (b *Builder) Insert(db int, key []byte, rank int, e Elem) clock.Stamp {
+	s := b.start(Insert, db, key)
+	b.body = binary.AppendUvarint(b.body, uint64(rank))
+	b.body = e.append(b.body)
+	return s
+}
+
+// Cut appends a Cut op: n elements go, from rank on.
+func (b *Builder) Cut(db int, key []byte, rank, n int) clock.Stamp {
+	s := b.start(Cut, db, key)
+	b.body = binary.AppendUvarint(b.body, uint64(rank))
+	b.body = binary.AppendUvarint(b.body, uint64(n))
+	return s
+}
+
+// Drop appends a Drop op; seen is what its origin had applied, nil where no
+// sibling is configured.
+func (b *Builder) Drop(db int, key []byte, seen clock.Vector) clock.Stamp {
+	s := b.start(Drop, db, key)
+	if seen == nil {
+		b.body = append(b.body, dropAll)
+		return s
+	}
+	b.body = seen.Append(append(b.body, dropSeen))
+	return s
+}
+
+const (
+	dropAll = iota
+	dropSeen
+)
+
+// Meta appends a Meta op.
+func (b *Builder) Meta(db int, key []byte, t Type, meta []byte) clock.Stamp {
+	s := b.start(Meta, db, key)
+	b.body = appendBytes(append(b.body, byte(t)), meta)
+	return s
+}
+
+// Whole appends a Whole op carrying an encoded Coll.
+func (b *Builder) Whole(db int, key, raw []byte) clock.Stamp {
+	s := b.start(Whole, db, key)
+	b.body = appendBytes(b.body, raw)
+	return s
+}
+
+func (b *Builder) sees(list []clock.Stamp) {
+	b.body = binary.AppendUvarint(b.body, uint64(len(list)))
+	for _, s := range list {
+		b.body = appendRef(b.body, s)
+	}
 }
 
 const (
@@ -348,6 +448,40 @@ func (d *Reader) op(first clock.Reading, origin clock.Origin, index int) Op {
 		for i := uint64(0); i < n && !d.bad; i++ {
 			o.DBMap = append(o.DBMap, int(d.Uvarint(MaxDBs-1)))
 		}
+	case Put, Take:
+		o.Type, o.Part = d.collType(), d.part()
+		if o.Kind == Put {
+			o.Elem = d.elem()
+		} else {
+			o.Elem.Key = d.Bytes(math.MaxInt32)
+		}
+		n := d.Uvarint(MaxRefs)
+		for i := uint64(0); i < n && !d.bad; i++ {
+			o.Sees = append(o.Sees, ref())
+		}
+	case Insert:
+		o.Type = TypeList
+		o.Rank = int(d.Uvarint(math.MaxInt32))
+		o.Elem = d.elem()
+	case Cut:
+		o.Type = TypeList
+		o.Rank = int(d.Uvarint(math.MaxInt32))
+		o.N = int(d.Uvarint(math.MaxInt32))
+	case Drop:
+		switch d.Byte() {
+		case dropAll:
+		case dropSeen:
+			o.Seen = d.Vector()
+			// What its own batch did before it is seen as well.
+			o.Seen.Raise(origin, o.Stamp.At-1)
+		default:
+			d.Fail()
+		}
+	case Meta:
+		o.Type = d.collType()
+		o.Raw = d.Bytes(math.MaxInt32)
+	case Whole:
+		o.Raw = d.Bytes(math.MaxInt32)
 	default:
 		d.Fail()
 	}

@@ -115,6 +115,41 @@ func buildOp(rnd *rand.Rand, b *Builder, h Header) Op {
 	case SwapDB:
 		o.Kind, o.DB, o.Key, o.DBMap = SwapDB, 0, nil, rnd.Perm(16)
 		got = b.SwapDB(o.DBMap)
+	case Put:
+		o.Kind, o.Type, o.Part, o.Elem = Put, TypeStream, Aux, randomElem(rnd)
+		var sees []clock.Stamp
+		for range rnd.IntN(3) {
+			seen, want := randomRef(rnd, h, n)
+			sees, o.Sees = append(sees, seen), append(o.Sees, want)
+		}
+		got = b.Put(o.DB, o.Key, o.Type, o.Part, o.Elem, sees)
+	case Take:
+		o.Kind, o.Type, o.Elem.Key = Take, TypeHash, randomBytes(rnd, 9)
+		got = b.Take(o.DB, o.Key, o.Type, o.Part, o.Elem.Key, nil)
+	case Insert:
+		o.Kind, o.Type, o.Rank, o.Elem = Insert, TypeList, rnd.IntN(1000), randomElem(rnd)
+		got = b.Insert(o.DB, o.Key, o.Rank, o.Elem)
+	case Cut:
+		o.Kind, o.Type, o.Rank, o.N = Cut, TypeList, rnd.IntN(1000), rnd.IntN(9)
+		got = b.Cut(o.DB, o.Key, o.Rank, o.N)
+	case Drop:
+		o.Kind = Drop
+		if rnd.IntN(2) == 0 {
+			o.Seen = clock.Vector{}
+			s := randomStamp(rnd)
+			o.Seen[s.Origin] = s.At
+		}
+		got = b.Drop(o.DB, o.Key, o.Seen)
+		if o.Seen != nil {
+			o.Seen.Raise(h.Origin, o.Stamp.At-1)
+		}
+	case Meta:
+		o.Kind, o.Type, o.Raw = Meta, TypeStream, randomBytes(rnd, 9)
+		got = b.Meta(o.DB, o.Key, o.Type, o.Raw)
+	case Whole:
+		c := randomColl(rnd)
+		o.Kind, o.Raw = Whole, c.Append(nil)
+		got = b.Whole(o.DB, o.Key, o.Raw)
 	}
 	if got != (clock.Stamp{At: provisional | clock.Reading(n), Origin: b.Origin}) || Resolve(got.At, h.First) != o.Stamp.At {
 		panic("stamp of another op")
@@ -122,8 +157,25 @@ func buildOp(rnd *rand.Rand, b *Builder, h Header) Op {
 	return o
 }
 
+func randomElem(rnd *rand.Rand) Elem {
+	return Elem{Key: randomBytes(rnd, 9), Val: randomBytes(rnd, 30), Ext: randomBytes(rnd, 9)}
+}
+
+func randomColl(rnd *rand.Rand) Coll {
+	c := Coll{Type: 1 + Type(rnd.IntN(int(maxType))), Birth: randomStamp(rnd), AsOf: randomStamp(rnd).At, Form: uint8(rnd.IntN(3)), Meta: randomBytes(rnd, 9)}
+	for p := range c.Elem {
+		for range rnd.IntN(5) {
+			c.Elem[p] = append(c.Elem[p], randomElem(rnd))
+		}
+	}
+	return c
+}
+
 func randomState(rnd *rand.Rand) KeyState {
 	var s KeyState
+	for range rnd.IntN(3) {
+		s.Colls = append(s.Colls, randomColl(rnd))
+	}
 	if rnd.IntN(2) == 0 {
 		s.ValueStamp, s.Value = randomStamp(rnd), randomBytes(rnd, 50)
 	}
@@ -153,6 +205,7 @@ func randomState(rnd *rand.Rand) KeyState {
 func same(a, b Op) bool {
 	norm := func(o Op) Op {
 		o.Key, o.Value, o.Raw = append([]byte(nil), o.Key...), append([]byte(nil), o.Value...), append([]byte(nil), o.Raw...)
+		o.Elem = Elem{append([]byte(nil), o.Elem.Key...), append([]byte(nil), o.Elem.Val...), append([]byte(nil), o.Elem.Ext...)}
 		o.Sub.Total, o.Floors = Num{}, slices.Clone(o.Floors)
 		for i := range o.Floors {
 			o.Floors[i].Total = Num{}

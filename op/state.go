@@ -29,6 +29,9 @@ type KeyState struct {
 	Flushed clock.Stamp
 	Subs    []Sub   // one per (lineage, origin), in CompareSubs order
 	Floors  []Floor // one per (lineage, origin), in CompareFloors order
+	// Colls are the collections under the key: one, unless regions made keys
+	// of different types at the same time.
+	Colls []Coll
 }
 
 // CompareSubs orders subtotals by lineage, then origin: the order in which
@@ -58,6 +61,7 @@ const (
 	stateHasDead
 	stateHasCounts
 	stateHasFlushed
+	stateHasColls
 )
 
 // Append encodes s. Version, type and a flag byte come first, so that later
@@ -78,6 +82,9 @@ func (s *KeyState) Append(dst []byte) []byte {
 	}
 	if len(s.Subs)+len(s.Floors) > 0 {
 		flags |= stateHasCounts
+	}
+	if len(s.Colls) > 0 {
+		flags |= stateHasColls
 	}
 	const typeString = 0
 	dst = append(dst, stateVersion, typeString, flags)
@@ -105,6 +112,12 @@ func (s *KeyState) Append(dst []byte) []byte {
 			dst = f.Total.Append(appendRun(dst, f.Lineage, f.Origin, f.At))
 		}
 	}
+	if flags&stateHasColls != 0 {
+		dst = binary.AppendUvarint(dst, uint64(len(s.Colls)))
+		for i := range s.Colls {
+			dst = s.Colls[i].Append(dst)
+		}
+	}
 	return dst
 }
 
@@ -120,7 +133,7 @@ func DecodeKeyState(b []byte) (KeyState, error) {
 		return s, ErrMalformed
 	}
 	flags := d.Byte()
-	if flags >= stateHasFlushed<<1 {
+	if flags >= stateHasColls<<1 {
 		return s, ErrMalformed
 	}
 	if flags&stateHasValue != 0 {
@@ -154,6 +167,12 @@ func DecodeKeyState(b []byte) (KeyState, error) {
 			f.At, f.Origin = run.At, run.Origin
 			f.Total = d.Num()
 			s.Floors = append(s.Floors, f)
+		}
+	}
+	if flags&stateHasColls != 0 {
+		n := d.Uvarint(uint64(maxType))
+		for i := uint64(0); i < n && !d.bad; i++ {
+			s.Colls = append(s.Colls, d.coll())
 		}
 	}
 	if d.bad || len(d.b) != 0 {

@@ -1,0 +1,731 @@
+package engine
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math"
+	"slices"
+
+	"github.com/zeebo/xxh3"
+
+	"geocache/clock"
+	"geocache/op"
+	"geocache/slab"
+	"geocache/tree"
+)
+
+// This file is what the collection types share: the content of an entry that
+// is no string, how members are found and changed, undone, and told to the
+// log. Each type has a file of its own above it (hash.go, list.go, ...).
+
+// form is how a collection keeps its members; it decides what OBJECT ENCODING
+// answers. A collection never goes back to a smaller form, as in Redis.
+type form uint8
+
+const (
+	// formPacked: few and small, in the order in which they came.
+	formPacked form = iota
+	// formInts: a set of integers in numeric order.
+	formInts
+	// formLarge: hashes and sets in the order of the members' hashes, sorted
+	// sets with an index by member, lists of more than one node.
+	formLarge
+)
+
+// content is the collection under a key. Its trees lie in the arena of the
+// table that holds the entry.
+type content struct {
+	typ  op.Type
+	form form
+	// main holds the members. A hash has fields as keys, a set members, a
+	// sorted set score and member, a stream entry ids; a list has none.
+	main tree.Tree
+	// aux is, for a large sorted set, the index from members to scores, and
+	// for a stream its groups and all that belongs to them.
+	aux tree.Tree
+	// meta is a stream's lastID and counters, in stream.go's encoding.
+	meta []byte
+	// fieldTTLs counts fields with a deadline; none is earlier than
+	// nextFieldMs.
+	fieldTTLs   int
+	nextFieldMs int64
+	birth       clock.Stamp
+	// asOf: Insert and Cut ops up to it are contained already, during recovery.
+	asOf clock.Reading
+}
+
+func newContent(a *slab.Arena, typ op.Type) *content {
+	shape := tree.Keyed
+	if typ == op.TypeList {
+		shape = tree.Sequence
+	}
+	c := &content{typ: typ, main: tree.Tree{A: a, Shape: shape}, aux: tree.Tree{A: a, Shape: tree.Keyed}}
+	if typ == op.TypeStream {
+		c.form = formLarge
+	}
+	return c
+}
+
+// gone reports whether a collection that is like this ends its key.
+func (c *content) gone() bool { return c.typ != op.TypeStream && c.main.Len() == 0 }
+
+func (c *content) memBytes() int64 { return c.main.MemBytes() + c.aux.MemBytes() + int64(len(c.meta)) }
+
+// hashKey orders the members of a large hash or set: by 32 bits of hash, so
+// that SCAN's cursor is a place in that order whatever comes and goes.
+func hashKey(dst, member []byte) []byte {
+	return append(binary.BigEndian.AppendUint32(dst[:0], memberHash(member)), member...)
+}
+
+func memberHash(member []byte) uint32 { return uint32(xxh3.Hash(member)) }
+
+const hashLen = 4
+
+// memberOf is the member that a key of the main tree stands for.
+func (c *content) memberOf(key []byte) []byte {
+	switch {
+	case c.typ == op.TypeZSet:
+		return key[scoreLen:]
+	case c.form == formLarge && (c.typ == op.TypeHash || c.typ == op.TypeSet):
+		return key[hashLen:]
+	}
+	return key
+}
+
+// find is where a member is, or would be put.
+func (c *content) find(member []byte) (el tree.Elem, rank int, found bool) {
+	switch {
+	case c.typ == op.TypeZSet:
+		return c.findScored(member)
+	case c.typ == op.TypeStream:
+		return c.main.Find(member)
+	case c.form == formInts:
+		return c.findInt(member)
+	case c.form == formPacked:
+		if el, rank, found = c.main.Scan(member); !found {
+			rank = c.main.Len()
+		}
+		return el, rank, found
+	}
+	var buf [64]byte
+	return c.main.Find(hashKey(buf[:0], member))
+}
+
+// findInt searches a set of integers.
+func (c *content) findInt(member []byte) (el tree.Elem, rank int, found bool) {
+	want, ok := parseInt(member)
+	if !ok {
+		return el, c.main.Len(), false
+	}
+	lo, hi := 0, c.main.Len()
+	for lo < hi {
+		mid := int(uint(lo+hi) >> 1)
+		el = c.main.At(mid)
+		have, _ := parseInt(el.Key)
+		switch {
+		case have == want:
+			return el, mid, true
+		case have < want:
+			lo = mid + 1
+		default:
+			hi = mid
+		}
+	}
+	return tree.Elem{}, lo, false
+}
+
+// editing is a collection under change, by a tx or by a batch that is applied.
+type editing struct {
+	e  *Engine
+	t  *Tx // nil while a batch is applied
+	p  *Params
+	s  *shard
+	tb *table
+	db int // stored
+	x  *entry
+	c  *content
+}
+
+func (m *editing) tree(part op.Part) *tree.Tree {
+	if part == op.Aux {
+		return &m.c.aux
+	}
+	return &m.c.main
+}
+
+// insert, replace and remove are the only changes of trees; each can be undone.
+func (m *editing) insert(tr *tree.Tree, rank int, el tree.Elem) {
+	if m.t != nil {
+		m.t.logUndo(collUndo{kind: undoInsert, x: m.x, tr: tr, rank: rank})
+	}
+	tr.Insert(rank, el)
+}
+
+func (m *editing) replace(tr *tree.Tree, rank int, el tree.Elem) {
+	if m.t != nil {
+		m.t.logUndo(collUndo{kind: undoReplace, x: m.x, tr: tr, rank: rank, was: m.t.keep(tr.At(rank))})
+	}
+	tr.Replace(rank, el)
+}
+
+func (m *editing) remove(tr *tree.Tree, rank int) {
+	if m.t != nil {
+		m.t.logUndo(collUndo{kind: undoRemove, x: m.x, tr: tr, rank: rank, was: m.t.keep(tr.At(rank))})
+	}
+	tr.Delete(rank)
+}
+
+func (m *editing) removeRange(tr *tree.Tree, rank, n int) {
+	if n <= 0 {
+		return
+	}
+	if m.t != nil {
+		at := rank
+		tr.Ascend(rank, func(el tree.Elem) bool {
+			m.t.logUndo(collUndo{kind: undoRemove, x: m.x, tr: tr, rank: rank, was: m.t.keep(el)})
+			at++
+			return at < rank+n
+		})
+	}
+	tr.DeleteRange(rank, n)
+}
+
+// rebuild gives the collection new trees that fill makes; the old ones are
+// freed once the change is certain.
+func (m *editing) rebuild(to form, fill func(from *content)) {
+	was := *m.c
+	if m.t != nil {
+		m.t.logUndo(collUndo{kind: undoRebuild, x: m.x, wasContent: &was})
+	}
+	fresh := newContent(m.c.main.A, m.c.typ)
+	m.c.form, m.c.main, m.c.aux = to, fresh.main, fresh.aux
+	fill(&was)
+	if m.t != nil {
+		m.t.frees = append(m.t.frees, was)
+	} else {
+		m.tb.free(&was)
+	}
+}
+
+// setMeta replaces meta.
+func (m *editing) setMeta(meta []byte) {
+	if m.t != nil {
+		m.t.logUndo(collUndo{kind: undoMeta, x: m.x, was: tree.Elem{Val: m.c.meta}})
+	}
+	m.c.meta = meta
+}
+
+// toLarge gives hashes and sets their large form.
+func (m *editing) toLarge() {
+	m.rebuild(formLarge, func(from *content) {
+		type placed struct {
+			key []byte
+			el  tree.Elem
+		}
+		els := make([]placed, 0, from.main.Len())
+		from.main.Ascend(0, func(el tree.Elem) bool {
+			els = append(els, placed{hashKey(nil, el.Key), el})
+			return true
+		})
+		slices.SortFunc(els, func(a, b placed) int { return bytes.Compare(a.key, b.key) })
+		for i, p := range els {
+			// The new tree takes from the same arena: what it is given may
+			// not alias the old one.
+			m.c.main.Insert(i, tree.Elem{Key: p.key, Val: bytes.Clone(p.el.Val), Ext: bytes.Clone(p.el.Ext)})
+		}
+	})
+}
+
+// put makes a member of a hash, set or stream what el says; the key of el is the
+// member. It reports whether the member is new. Nothing is emitted.
+func (m *editing) put(part op.Part, el op.Elem) (added bool) {
+	tr := m.tree(part)
+	if part == op.Aux || m.c.typ == op.TypeStream {
+		_, rank, found := tr.Find(el.Key)
+		m.place(tr, rank, found, tree.Elem(el))
+		return !found
+	}
+	old, rank, found := m.c.find(el.Key)
+	if found {
+		m.countTTL(old.Ext, el.Ext)
+		m.fit(len(el.Val))
+		if m.c.form == formLarge && len(old.Key) == len(el.Key) { // it was converted just now
+			_, rank, _ = m.c.find(el.Key)
+		}
+	} else {
+		m.countTTL(nil, el.Ext)
+		if m.admit(el) {
+			_, rank, _ = m.c.find(el.Key)
+		}
+	}
+	var buf [64]byte
+	key := el.Key
+	if m.c.form == formLarge {
+		key = hashKey(buf[:0], el.Key)
+	}
+	m.place(tr, rank, found, tree.Elem{Key: key, Val: el.Val, Ext: el.Ext})
+	return !found
+}
+
+func (m *editing) place(tr *tree.Tree, rank int, found bool, el tree.Elem) {
+	if found {
+		m.replace(tr, rank, el)
+	} else {
+		m.insert(tr, rank, el)
+	}
+}
+
+// admit gives the collection the form that it needs to take in one more
+// member, and reports whether that changed places.
+func (m *editing) admit(el op.Elem) bool {
+	if m.c.typ == op.TypeSet {
+		return m.admitMember(el.Key)
+	}
+	if m.c.form != formLarge && (m.c.main.Len() >= m.p.Forms.HashEntries || len(el.Key) > m.p.Forms.HashValue || len(el.Val) > m.p.Forms.HashValue) {
+		m.toLarge()
+		return true
+	}
+	return false
+}
+
+// fit is admit for a new value of a member that is there.
+func (m *editing) fit(valLen int) {
+	if m.c.typ == op.TypeHash && m.c.form != formLarge && valLen > m.p.Forms.HashValue {
+		m.toLarge()
+	}
+}
+
+// take removes a member and reports whether it was there. Nothing is emitted.
+func (m *editing) take(part op.Part, member []byte) bool {
+	if part == op.Aux || m.c.typ == op.TypeStream {
+		tr := m.tree(part)
+		_, rank, found := tr.Find(member)
+		if found {
+			m.remove(tr, rank)
+		}
+		return found
+	}
+	el, rank, found := m.c.find(member)
+	if !found {
+		return false
+	}
+	m.takeAt(el, rank)
+	return true
+}
+
+// takeAt removes the member that find found.
+func (m *editing) takeAt(el tree.Elem, rank int) {
+	m.countTTL(el.Ext, nil)
+	if m.c.typ == op.TypeZSet {
+		m.unindex(el.Key[scoreLen:])
+	}
+	m.remove(&m.c.main, rank)
+}
+
+// The annotation of a member: a flag byte, then what the flags name.
+const (
+	extDeadline = 1 << iota // 8 bytes, milliseconds since the epoch
+)
+
+func appendDeadline(dst []byte, ms int64) []byte {
+	if ms == 0 {
+		return dst
+	}
+	return binary.LittleEndian.AppendUint64(append(dst, extDeadline), uint64(ms))
+}
+
+// fieldDeadline is the deadline in an annotation, 0 for none.
+func fieldDeadline(ext []byte) int64 {
+	if len(ext) < 9 || ext[0]&extDeadline == 0 {
+		return 0
+	}
+	return int64(binary.LittleEndian.Uint64(ext[1:]))
+}
+
+// countTTL follows the deadlines of fields.
+func (m *editing) countTTL(was, now []byte) {
+	before, after := fieldDeadline(was), fieldDeadline(now)
+	if before == 0 && after == 0 {
+		return
+	}
+	if m.t != nil {
+		m.t.logUndo(collUndo{kind: undoTTL, x: m.x, rank: m.c.fieldTTLs, ms: m.c.nextFieldMs})
+	}
+	if before != 0 {
+		m.c.fieldTTLs--
+	}
+	if after != 0 {
+		m.c.fieldTTLs++
+		if m.c.fieldTTLs == 1 || after < m.c.nextFieldMs {
+			m.c.nextFieldMs = after
+		}
+	}
+	if m.c.fieldTTLs == 0 {
+		m.c.nextFieldMs = 0
+	}
+}
+
+// collUndo is one change of a tree, for rollback.
+type collUndo struct {
+	kind       collUndoKind
+	x          *entry
+	tr         *tree.Tree
+	rank       int
+	ms         int64
+	was        tree.Elem
+	wasContent *content
+}
+
+type collUndoKind uint8
+
+const (
+	undoInsert collUndoKind = iota
+	undoReplace
+	undoRemove
+	undoRebuild
+	undoMeta
+	undoTTL
+	undoContent
+	undoForm
+)
+
+func (t *Tx) logUndo(u collUndo) { t.collUndo = append(t.collUndo, u) }
+
+// keep copies an element into memory that lasts as long as the tx.
+func (t *Tx) keep(el tree.Elem) tree.Elem {
+	n := len(el.Key) + len(el.Val) + len(el.Ext)
+	if cap(t.kept)-len(t.kept) < n {
+		t.kept = make([]byte, 0, max(2*cap(t.kept), n, 1024))
+	}
+	cut := func(p []byte) []byte {
+		if len(p) == 0 {
+			return nil
+		}
+		start := len(t.kept)
+		t.kept = append(t.kept, p...)
+		return t.kept[start:len(t.kept):len(t.kept)]
+	}
+	return tree.Elem{Key: cut(el.Key), Val: cut(el.Val), Ext: cut(el.Ext)}
+}
+
+// undoColls takes back all changes of trees, the last one first.
+func (t *Tx) undoColls() {
+	for i := len(t.collUndo) - 1; i >= 0; i-- {
+		u := &t.collUndo[i]
+		switch u.kind {
+		case undoInsert:
+			u.tr.Delete(u.rank)
+		case undoReplace:
+			u.tr.Replace(u.rank, u.was)
+		case undoRemove:
+			u.tr.Insert(u.rank, u.was)
+		case undoRebuild:
+			c := u.x.coll
+			made := *c
+			c.form, c.main, c.aux = u.wasContent.form, u.wasContent.main, u.wasContent.aux
+			freeTrees(&made)
+		case undoMeta:
+			u.x.coll.meta = u.was.Val
+		case undoTTL:
+			u.x.coll.fieldTTLs, u.x.coll.nextFieldMs = u.rank, u.ms
+		case undoForm:
+			u.x.coll.form = form(u.rank)
+		case undoContent:
+			if u.x.coll != nil {
+				freeTrees(u.x.coll)
+			}
+			u.x.coll = u.wasContent
+		}
+	}
+}
+
+func freeTrees(c *content) {
+	for !c.main.FreeSome(math.MaxInt32) {
+	}
+	for !c.aux.FreeSome(math.MaxInt32) {
+	}
+}
+
+// collection is the collection of type typ under k for reading, nil for a
+// missing key.
+func (t *Tx) collection(k Key, typ op.Type) (*content, error) {
+	x := t.value(k)
+	if x == nil {
+		t.e.stats.misses.Add(1)
+		return nil, nil
+	}
+	t.e.stats.hits.Add(1)
+	if x.typ() != typ {
+		return nil, ErrWrongType
+	}
+	t.touchRead(x)
+	return x.coll, nil
+}
+
+// present is collection for a command that then changes k: recency and hits
+// stay as they are.
+func (t *Tx) present(k Key, typ op.Type) (*content, error) {
+	x := t.value(k)
+	if x == nil {
+		return nil, nil
+	}
+	if x.typ() != typ {
+		return nil, ErrWrongType
+	}
+	return x.coll, nil
+}
+
+// change is the collection of type typ under k for a change, made where there
+// is none. The caller ends with editing.done.
+func (t *Tx) change(k Key, typ op.Type) (*editing, error) {
+	if x := t.value(k); x != nil && x.typ() != typ {
+		return nil, ErrWrongType
+	}
+	u := t.edit(k)
+	live := u.x.exists() && !t.expired(&u.x.state)
+	if !live {
+		t.startAfresh(u)
+	}
+	if u.x.coll == nil {
+		t.logUndo(collUndo{kind: undoContent, x: u.x})
+		u.x.coll = newContent(u.t.arena, typ)
+	}
+	t.touchMade(u.x, live)
+	return &editing{e: t.e, t: t, p: t.p, s: u.s, tb: u.t, db: u.db, x: u.x, c: u.x.coll}, nil
+}
+
+// startAfresh ends a former life of a key that expired, before a new one.
+func (t *Tx) startAfresh(u *undo) {
+	if u.x.exists() {
+		t.delete(u)
+	}
+	if t.p.DefaultTTLMs > 0 {
+		t.writeDeadline(u, t.now+t.p.DefaultTTLMs)
+	} else if u.x.state.DeadlineMs != 0 {
+		t.writeDeadline(u, 0)
+	}
+}
+
+// dropColl takes the collection of u's entry away; the caller has emitted what
+// says so.
+func (t *Tx) dropColl(u *undo) {
+	if u.x.coll == nil {
+		return
+	}
+	t.logUndo(collUndo{kind: undoContent, x: u.x, wasContent: u.x.coll})
+	t.frees = append(t.frees, *u.x.coll)
+	u.x.coll = nil
+}
+
+// done completes a change: a collection without members ends its key.
+func (m *editing) done(k Key) {
+	t := m.t
+	u := t.edited(m.x)
+	if m.c.gone() {
+		t.dropColl(u)
+		if m.x.state.DeadlineMs != 0 {
+			t.writeDeadline(u, 0)
+		}
+		if !t.p.Merging {
+			m.x.state = op.KeyState{}
+		}
+	}
+	t.done(k, u)
+}
+
+// edited is the newest undo record of x.
+func (t *Tx) edited(x *entry) *undo {
+	for i := len(t.undo) - 1; i >= 0; i-- {
+		if t.undo[i].x == x {
+			return &t.undo[i]
+		}
+	}
+	panic("engine: an entry was changed that is not in the tx")
+}
+
+// emitPut and emitTake tell the log of a member.
+func (m *editing) emitPut(part op.Part, el op.Elem) {
+	m.t.emit(func(b *op.Builder) clock.Stamp { return b.Put(m.db, []byte(m.x.key), m.c.typ, part, el, nil) })
+}
+
+func (m *editing) emitTake(part op.Part, member []byte) {
+	m.t.emit(func(b *op.Builder) clock.Stamp { return b.Take(m.db, []byte(m.x.key), m.c.typ, part, member, nil) })
+}
+
+func (m *editing) emitMeta() {
+	m.t.emit(func(b *op.Builder) clock.Stamp { return b.Meta(m.db, []byte(m.x.key), m.c.typ, m.c.meta) })
+}
+
+func (t *Tx) emitInsert(m *editing, rank int, el op.Elem) {
+	t.emit(func(b *op.Builder) clock.Stamp { return b.Insert(m.db, []byte(m.x.key), rank, el) })
+}
+
+func (t *Tx) emitCut(m *editing, rank, n int) {
+	t.emit(func(b *op.Builder) clock.Stamp { return b.Cut(m.db, []byte(m.x.key), rank, n) })
+}
+
+// export copies the content.
+func (c *content) export() op.Coll {
+	out := op.Coll{Type: c.typ, Form: uint8(c.form), Birth: c.birth, AsOf: c.asOf, Meta: bytes.Clone(c.meta)}
+	copyTree := func(tr *tree.Tree, name func([]byte) []byte) []op.Elem {
+		els := make([]op.Elem, 0, tr.Len())
+		tr.Ascend(0, func(el tree.Elem) bool {
+			els = append(els, op.Elem{Key: bytes.Clone(name(el.Key)), Val: bytes.Clone(el.Val), Ext: bytes.Clone(el.Ext)})
+			return true
+		})
+		return els
+	}
+	same := func(k []byte) []byte { return k }
+	switch c.typ {
+	case op.TypeZSet:
+		out.Elem[op.Main] = copyTree(&c.main, same)
+	case op.TypeStream:
+		out.Elem[op.Main], out.Elem[op.Aux] = copyTree(&c.main, same), copyTree(&c.aux, same)
+	default:
+		out.Elem[op.Main] = copyTree(&c.main, c.memberOf)
+	}
+	return out
+}
+
+// build makes content of what export gave; members are copied. A sorted set's
+// keys are score and member.
+func (m *editing) build(from *op.Coll) {
+	m.c = newContent(m.tb.arena, from.Type)
+	m.c.birth, m.c.asOf, m.c.meta = from.Birth, from.AsOf, bytes.Clone(from.Meta)
+	m.x.coll = m.c
+	quiet := editing{e: m.e, p: m.p, s: m.s, tb: m.tb, db: m.db, x: m.x, c: m.c}
+	for i, el := range from.Elem[op.Main] {
+		switch from.Type {
+		case op.TypeList:
+			m.c.main.Insert(i, tree.Elem{Val: el.Val, Ext: el.Ext})
+		case op.TypeZSet:
+			quiet.putScored(el.Key[scoreLen:], scoreOf(el.Key), el.Ext)
+		default:
+			quiet.put(op.Main, el)
+		}
+	}
+	for _, el := range from.Elem[op.Aux] {
+		quiet.put(op.Aux, el)
+	}
+	switch {
+	case from.Type == op.TypeList:
+		m.listForm()
+	case form(from.Form) == formLarge:
+		quiet.growTo()
+	}
+}
+
+// putWhole makes whole the content of k, whatever was there. Its members are
+// copied.
+func (t *Tx) putWhole(k Key, whole *op.Coll, deadlineMs int64) {
+	u := t.editBlind(k)
+	live := u.x.exists() && !t.expired(&u.x.state)
+	t.delete(u)
+	t.emit(func(b *op.Builder) clock.Stamp { return b.Whole(u.db, k.Name, whole.Append(nil)) })
+	t.logUndo(collUndo{kind: undoContent, x: u.x})
+	m := editing{e: t.e, t: t, p: t.p, s: u.s, tb: u.t, db: u.db, x: u.x}
+	m.build(whole)
+	t.writeDeadline(u, deadlineMs)
+	t.touchMade(u.x, live)
+	t.done(k, u)
+}
+
+func (t *Tx) emitDrop(u *undo) {
+	t.emit(func(b *op.Builder) clock.Stamp { return b.Drop(u.db, []byte(u.x.key), nil) })
+}
+
+// encoding is the name under which OBJECT ENCODING knows the form.
+func (c *content) encoding() string {
+	if c.form == formInts {
+		return "intset"
+	}
+	if c.form == formPacked {
+		return "listpack"
+	}
+	switch c.typ {
+	case op.TypeHash, op.TypeSet:
+		return "hashtable"
+	case op.TypeZSet:
+		return "skiplist"
+	case op.TypeList:
+		return "quicklist"
+	}
+	return "stream"
+}
+
+// applyColl applies an op about a collection.
+func (e *Engine) applyColl(o *op.Op, p *Params, nowMs int64) {
+	h := e.hash(o.Key)
+	s := e.shardOf(h)
+	tb := e.table(s, o.DB)
+	x := tb.find(h, o.Key)
+	if x == nil {
+		if o.Kind == op.Take || o.Kind == op.Cut || o.Kind == op.Drop {
+			return
+		}
+		x = &entry{hash: h, key: string(o.Key), word: p.Policy.Init(nowMs)}
+	}
+	m := editing{e: e, p: p, s: s, tb: tb, db: o.DB, x: x, c: x.coll}
+	e.settle(s, tb, o.DB, x, p, nowMs, func(st *op.KeyState) bool {
+		m.apply(o)
+		if x.coll != nil && x.coll.gone() {
+			m.drop()
+		}
+		return true
+	})
+}
+
+// drop frees the collection of an entry.
+func (m *editing) drop() {
+	if m.x.coll != nil {
+		m.tb.free(m.x.coll)
+		m.x.coll, m.c = nil, nil
+	}
+}
+
+// apply changes the collection as an op says.
+func (m *editing) apply(o *op.Op) {
+	switch o.Kind {
+	case op.Drop:
+		m.drop()
+		return
+	case op.Whole:
+		whole, err := op.DecodeColl(o.Raw)
+		if err != nil {
+			return // checked where it came in
+		}
+		m.drop()
+		m.build(&whole)
+		if whole.Type == op.TypeList {
+			m.c.asOf = o.Stamp.At
+		}
+		return
+	}
+	if m.c == nil || m.c.typ != o.Type {
+		m.drop()
+		m.c = newContent(m.tb.arena, o.Type)
+		m.x.coll = m.c
+	}
+	switch o.Kind {
+	case op.Put:
+		if o.Type == op.TypeZSet {
+			if len(o.Elem.Val) == scoreLen {
+				m.putScored(o.Elem.Key, scoreOf(o.Elem.Val), o.Elem.Ext)
+			}
+			return
+		}
+		m.put(o.Part, o.Elem)
+	case op.Take:
+		m.take(o.Part, o.Elem.Key)
+	case op.Insert:
+		if o.Stamp.At > m.c.asOf && o.Rank <= m.c.main.Len() {
+			m.listInsert(o.Rank, o.Elem)
+		}
+	case op.Cut:
+		if o.Stamp.At > m.c.asOf && o.Rank+o.N <= m.c.main.Len() {
+			m.listCut(o.Rank, o.N)
+		}
+	case op.Meta:
+		m.setMeta(bytes.Clone(o.Raw))
+	}
+}

@@ -1,0 +1,246 @@
+package engine
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math"
+
+	"geocache/op"
+	"geocache/tree"
+)
+
+// A sorted set keeps its members in the order of score and name: the keys of
+// its main tree are the score, in a form whose bytes sort as the numbers do,
+// and the member. A large one has an index beside it that leads from a member
+// to its score, and so to its place; SCAN goes by the order of the index.
+
+const scoreLen = 8
+
+// appendScore appends the sortable form of a score. Both zeros are one.
+func appendScore(dst []byte, score float64) []byte {
+	if score == 0 {
+		score = 0
+	}
+	b := math.Float64bits(score)
+	if b>>63 != 0 {
+		b = ^b
+	} else {
+		b |= 1 << 63
+	}
+	return binary.BigEndian.AppendUint64(dst, b)
+}
+
+// scoreOf reads what appendScore wrote.
+func scoreOf(key []byte) float64 {
+	b := binary.BigEndian.Uint64(key)
+	if b>>63 != 0 {
+		b &^= 1 << 63
+	} else {
+		b = ^b
+	}
+	return math.Float64frombits(b)
+}
+
+// findScored is where a member is in the main tree; rank means nothing where
+// it is not found.
+func (c *content) findScored(member []byte) (el tree.Elem, rank int, found bool) {
+	if c.form != formLarge {
+		c.main.Ascend(0, func(e tree.Elem) bool {
+			if bytes.Equal(e.Key[scoreLen:], member) {
+				el, found = e, true
+				return false
+			}
+			rank++
+			return true
+		})
+		return el, rank, found
+	}
+	var buf [96]byte
+	ix, _, found := c.aux.Find(hashKey(buf[:0], member))
+	if !found {
+		return el, 0, false
+	}
+	return c.main.Find(append(append(buf[:0], ix.Val...), member...))
+}
+
+// putScored gives a member a score and reports whether it is new. Nothing is
+// emitted.
+func (m *editing) putScored(member []byte, score float64, ext []byte) (added bool) {
+	old, rank, found := m.c.find(member)
+	if found {
+		if scoreOf(old.Key) == score && bytes.Equal(old.Ext, ext) {
+			return false
+		}
+		m.remove(&m.c.main, rank)
+	} else {
+		m.growScored(member)
+	}
+	var buf, ibuf [96]byte
+	key := append(appendScore(buf[:0], score), member...)
+	at, _ := m.c.main.Seek(key)
+	m.insert(&m.c.main, at, tree.Elem{Key: key, Ext: ext})
+	if m.c.form == formLarge {
+		ikey := hashKey(ibuf[:0], member)
+		_, at, indexed := m.c.aux.Find(ikey)
+		m.place(&m.c.aux, at, indexed, tree.Elem{Key: ikey, Val: key[:scoreLen]})
+	}
+	return !found
+}
+
+// unindex takes a member out of the index.
+func (m *editing) unindex(member []byte) {
+	if m.c.form != formLarge {
+		return
+	}
+	var buf [96]byte
+	if _, rank, found := m.c.aux.Find(hashKey(buf[:0], member)); found {
+		m.remove(&m.c.aux, rank)
+	}
+}
+
+// growScored makes an index where one more member calls for it.
+func (m *editing) growScored(member []byte) {
+	if f := &m.p.Forms; m.c.form != formLarge && (m.c.main.Len() >= f.ZSetEntries || len(member) > f.ZSetValue) {
+		m.index()
+	}
+}
+
+// index gives a sorted set its large form.
+func (m *editing) index() {
+	m.rebuild(formLarge, func(from *content) {
+		from.main.Ascend(0, func(el tree.Elem) bool {
+			key := bytes.Clone(el.Key)
+			m.c.main.Insert(m.c.main.Len(), tree.Elem{Key: key, Ext: bytes.Clone(el.Ext)})
+			ikey := hashKey(nil, key[scoreLen:])
+			at, _ := m.c.aux.Seek(ikey)
+			m.c.aux.Insert(at, tree.Elem{Key: ikey, Val: key[:scoreLen]})
+			return true
+		})
+	})
+}
+
+// growTo gives a collection its large form whatever its size.
+func (m *editing) growTo() {
+	if m.c.form == formLarge {
+		return
+	}
+	switch m.c.typ {
+	case op.TypeHash, op.TypeSet:
+		m.toLarge()
+	case op.TypeZSet:
+		m.index()
+	default:
+		m.c.form = formLarge
+	}
+}
+
+// Scored is a sorted set as a tx sees it, in the order of score and member. It
+// is valid until the tx changes the key or ends; the slices it hands out are,
+// too. Its methods, Len excepted, must not be called on nil.
+type Scored struct{ Members }
+
+// ScoreOf reads the score that Scan gives a visitor.
+func ScoreOf(val []byte) float64 { return scoreOf(val) }
+
+// ZSet is the sorted set under k, nil for a missing key. It counts as a read.
+func (t *Tx) ZSet(k Key) (*Scored, error) { return t.scored(t.collection(k, op.TypeZSet)) }
+
+// ZSetToEdit is ZSet for a command that goes on to change k: it leaves recency
+// and hit counters alone.
+func (t *Tx) ZSetToEdit(k Key) (*Scored, error) { return t.scored(t.present(k, op.TypeZSet)) }
+
+func (t *Tx) scored(c *content, err error) (*Scored, error) {
+	if c == nil {
+		return nil, err
+	}
+	return &Scored{Members{c, t.now}}, nil
+}
+
+// Len is the number of members, 0 for nil.
+func (z *Scored) Len() int {
+	if z == nil {
+		return 0
+	}
+	return z.c.main.Len()
+}
+
+// Score is the score of a member.
+func (z *Scored) Score(member []byte) (score float64, ok bool) {
+	if z == nil {
+		return 0, false
+	}
+	el, _, found := z.c.find(member)
+	if !found {
+		return 0, false
+	}
+	return scoreOf(el.Key), true
+}
+
+// Rank is the place of a member, from 0 for the lowest, and its score.
+func (z *Scored) Rank(member []byte) (rank int, score float64, ok bool) {
+	el, rank, found := z.c.find(member)
+	if !found {
+		return 0, 0, false
+	}
+	return rank, scoreOf(el.Key), true
+}
+
+// AtRank is the member at a place, which must be there.
+func (z *Scored) AtRank(rank int) (member []byte, score float64) {
+	el := z.c.main.At(rank)
+	return el.Key[scoreLen:], scoreOf(el.Key)
+}
+
+// Ascend visits members upward from a place until fn is false.
+func (z *Scored) Ascend(rank int, fn func(member []byte, score float64) bool) {
+	z.c.main.Ascend(rank, func(el tree.Elem) bool { return fn(el.Key[scoreLen:], scoreOf(el.Key)) })
+}
+
+// Descend visits members downward from a place until fn is false.
+func (z *Scored) Descend(rank int, fn func(member []byte, score float64) bool) {
+	z.c.main.Descend(rank, func(el tree.Elem) bool { return fn(el.Key[scoreLen:], scoreOf(el.Key)) })
+}
+
+// RankOfScore is the number of members with a score below score: the place of
+// the first that is not.
+func (z *Scored) RankOfScore(score float64) int {
+	var buf [scoreLen]byte
+	rank, _ := z.c.main.Seek(appendScore(buf[:0], score))
+	return rank
+}
+
+// RankAfterScore is the number of members with a score of at most score.
+func (z *Scored) RankAfterScore(score float64) int {
+	if math.IsInf(score, 1) {
+		return z.Len()
+	}
+	return z.RankOfScore(math.Nextafter(score, math.Inf(1)))
+}
+
+// RankOfName is, in a set whose members all have one score, the place of the
+// first member that is not below name.
+func (z *Scored) RankOfName(name []byte) int {
+	if z.Len() == 0 {
+		return 0
+	}
+	rank, _ := z.c.main.Seek(append(append([]byte(nil), z.c.main.At(0).Key[:scoreLen]...), name...))
+	return rank
+}
+
+// ZSetPut gives a member a score and reports whether it is new.
+func (t *Tx) ZSetPut(k Key, member []byte, score float64) (added bool, err error) {
+	m, err := t.change(k, op.TypeZSet)
+	if err != nil {
+		return false, err
+	}
+	added = m.putScored(member, score, nil)
+	var buf [scoreLen]byte
+	m.emitPut(op.Main, op.Elem{Key: member, Val: appendScore(buf[:0], score)})
+	m.done(k)
+	return added, nil
+}
+
+// ZSetRemove removes members and returns how many were there.
+func (t *Tx) ZSetRemove(k Key, members ...[]byte) (removed int, err error) {
+	return t.takeMembers(k, op.TypeZSet, members)
+}
