@@ -1,10 +1,11 @@
 // Package geo knows where things are and how far apart: places on the globe, the directory of a deployment's regions
-// with their health and round trips, and the ranking behind CLOSEST.
+// with their health and round trips, the ranking behind CLOSEST, and the arithmetic of geo sets.
 //
 // Nouns: a [Point] is a place on the globe; a [Member] is a region as configured; a [Region] is a member with what is
 // known of it at one moment; a [Snapshot] holds all regions of that moment and ranks them; the [Directory] is fed with
 // observations and publishes snapshots; a [Coordinate] is a region's place in the space of round trips (Vivaldi), from
-// which pairs are predicted that nobody measured; a [Locator] finds the place of an address in a MaxMind database.
+// which pairs are predicted that nobody measured; a [Locator] finds the place of an address in a MaxMind database; a [Hash]
+// is a point as a sorted set holds it, an [Area] what GEOSEARCH searches.
 //
 // It must not know sockets, links, frames or commands: samples, times and bytes come in as arguments, and client-visible
 // texts are made elsewhere from its typed errors. Times are milliseconds of one clock, that of the caller.
@@ -55,16 +56,16 @@ func (p Point) Validate() error {
 	return nil
 }
 
-// DistanceKm is the great-circle distance between two valid points (haversine on Redis' sphere). It is exactly symmetric.
-func DistanceKm(a, b Point) float64 {
-	if a.Lat > b.Lat || a.Lat == b.Lat && a.Lon > b.Lon {
-		a, b = b, a // one order of operations for both directions
-	}
+// DistanceKm is DistanceMeters in kilometers.
+func DistanceKm(a, b Point) float64 { return DistanceMeters(a, b) / 1000 }
+
+// DistanceMeters is the great-circle distance between two valid points (haversine on Redis' sphere). It is exactly symmetric.
+func DistanceMeters(a, b Point) float64 {
 	latA, latB := radians(a.Lat), radians(b.Lat)
 	u := math.Sin((latB - latA) / 2)
 	v := math.Sin((radians(b.Lon) - radians(a.Lon)) / 2)
-	h := u*u + math.Cos(latA)*math.Cos(latB)*v*v
-	return 2 * earthRadiusMeters / 1000 * math.Asin(math.Sqrt(min(h, 1)))
+	h := float64(u*u) + float64(math.Cos(latA)*math.Cos(latB)*v*v) // not fused, for the same digits everywhere
+	return 2 * earthRadiusMeters * math.Asin(math.Sqrt(min(h, 1)))
 }
 
 func radians(degrees float64) float64 { return degrees * (math.Pi / 180) }
