@@ -2,6 +2,7 @@ package resp
 
 import (
 	"bytes"
+	"errors"
 	"math"
 	"strconv"
 )
@@ -47,8 +48,36 @@ func ParseInt(b []byte) (int64, bool) {
 }
 
 // ParseFloat reads a double as Redis' string2d does on top of strtod: decimal or hexadecimal, inf and infinity in any
-// case, an optional sign; no spaces, no NaN, nothing that overflows, or that underflows to zero.
+// case, an optional sign; no spaces, no NaN, nothing that overflows, or that underflows to zero. Scores and increments are
+// read so.
 func ParseFloat(b []byte) (float64, bool) {
+	f, inRange, ok := parseDouble(b)
+	if !ok || !inRange {
+		return 0, false
+	}
+	return f, true
+}
+
+// ParseBound reads an end of a score range as ZRANGEBYSCORE and its kin do, who take more than ParseFloat does: leading
+// spaces, nothing at all for 0, anything after a NUL byte, and numbers too large or too small for a double. A "(" in front
+// excludes the score itself.
+func ParseBound(b []byte) (score float64, exclusive, ok bool) {
+	if len(b) > 0 && b[0] == '(' {
+		exclusive, b = true, b[1:]
+	}
+	if i := bytes.IndexByte(b, 0); i >= 0 {
+		b = b[:i]
+	}
+	if len(b) == 0 {
+		return 0, exclusive, true
+	}
+	score, _, ok = parseDouble(bytes.TrimLeft(b, " \t\n\v\f\r"))
+	return score, exclusive, ok
+}
+
+// parseDouble reads the whole of b in the syntax of strtod, NaN excepted. inRange is false for what overflows, which gives an
+// infinity, or underflows to zero.
+func parseDouble(b []byte) (f float64, inRange, ok bool) {
 	s, hex := b, false
 	if len(s) > 0 && (s[0] == '+' || s[0] == '-') {
 		s = s[1:]
@@ -58,7 +87,7 @@ func ParseFloat(b []byte) (float64, bool) {
 	}
 	// Underscores are Go's syntax, not C's.
 	if len(s) == 0 || bytes.IndexByte(s, '_') >= 0 {
-		return 0, false
+		return 0, false, false
 	}
 	mantissa, marks := s, "eE"
 	if hex {
@@ -72,13 +101,14 @@ func ParseFloat(b []byte) (float64, bool) {
 		text += "p0" // Go insists on the exponent, C does not.
 	}
 	f, err := strconv.ParseFloat(text, 64)
+	if errors.Is(err, strconv.ErrRange) {
+		return f, false, true
+	}
 	if err != nil || math.IsNaN(f) {
-		return 0, false
+		return 0, false, false
 	}
-	if f == 0 && len(bytes.Trim(mantissa, "0.")) > 0 {
-		return 0, false // ERANGE: the digits were not all zero
-	}
-	return f, true
+	underflow := f == 0 && len(bytes.Trim(mantissa, "0.")) > 0
+	return f, !underflow, true
 }
 
 // FormatDouble formats a double as Redis writes it in replies: %.17g in 7.0, the shortest digits that read back as the
@@ -148,4 +178,28 @@ func appendShortest(dst []byte, f float64) []byte {
 		dst = append(dst, '+')
 	}
 	return strconv.AppendInt(dst, int64(exp), 10)
+}
+
+// AppendFixed appends a double as Redis writes coordinates: up to 17 digits after the point, without zeros at the end, and
+// never an exponent.
+func AppendFixed(dst []byte, f float64) []byte {
+	if math.IsInf(f, 0) || math.IsNaN(f) {
+		return AppendDouble(dst, f, Compat70)
+	}
+	start := len(dst)
+	dst = bytes.TrimRight(strconv.AppendFloat(dst, f, 'f', 17, 64), "0")
+	dst = bytes.TrimSuffix(dst, []byte("."))
+	if string(dst[start:]) == "-0" {
+		return append(dst[:start], '0')
+	}
+	return dst
+}
+
+// AppendDistance appends a distance with four digits after the point. 7.0 rounds the exact value, 7.2 the product with 10^4.
+func AppendDistance(dst []byte, f float64, compat Compat) []byte {
+	const scale = 1e4
+	if compat == Compat72 && math.Abs(f) < math.MaxInt64/scale {
+		f = math.RoundToEven(f*scale) / scale
+	}
+	return strconv.AppendFloat(dst, f, 'f', 4, 64)
 }

@@ -1,6 +1,7 @@
 package resp
 
 import (
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -193,6 +194,58 @@ func TestParseFloat(t *testing.T) {
 		"-1e999", "1e-999", "0x1p-9999", "infi", "1\x00", "--1", "."} {
 		if got, ok := ParseFloat([]byte(in)); ok {
 			t.Errorf("%q accepted as %v", in, got)
+		}
+	}
+}
+
+// TestParseBound holds to what ZCOUNT of Redis 7.0.15 takes and refuses.
+func TestParseBound(t *testing.T) {
+	for in, want := range map[string]float64{"": 0, " 1": 1, "\t-1": -1, "1e999": math.Inf(1), "-1e999": math.Inf(-1),
+		"1e-999": 0, "0x10": 16, "+inf": math.Inf(1), "INFINITY": math.Inf(1), "0x1p99999": math.Inf(1), "0x1p-99999": 0,
+		"2\x00x": 2, "\x00": 0} {
+		for _, open := range []string{"", "("} {
+			if got, exclusive, ok := ParseBound([]byte(open + in)); !ok || got != want || exclusive != (open != "") {
+				t.Errorf("%q: %v %v %v", open+in, got, exclusive, ok)
+			}
+		}
+	}
+	for _, in := range []string{"1 ", "nan", "0x", "   ", "( ", "((1", "1x", "e5", "+", ".", "-", "nan(1)", "1_0"} {
+		if got, _, ok := ParseBound([]byte(in)); ok {
+			t.Errorf("%q accepted as %v", in, got)
+		}
+	}
+}
+
+func TestAppendFixed(t *testing.T) {
+	for _, c := range []struct {
+		f    float64
+		want string
+	}{
+		{0, "0"}, {math.Copysign(0, -1), "0"}, {180, "180"}, {100, "100"}, {-0.5, "-0.5"}, {1e21, "1000000000000000000000"},
+		{13.36138933897018433, "13.36138933897018433"}, {85.05112878, "85.0511287799999991"}, {-1e-20, "0"}, {math.Inf(-1), "-inf"},
+	} {
+		if got := string(AppendFixed([]byte("x"), c.f)); got != "x"+c.want {
+			t.Errorf("%v gives %s, want %s", c.f, got, c.want)
+		}
+	}
+}
+
+func TestAppendDistance(t *testing.T) {
+	for _, c := range []struct {
+		f            float64
+		want70, want string
+	}{
+		{0, "0.0000", "0.0000"},
+		{166274.15156960033, "166274.1516", "166274.1516"},
+		{190.44242984775784, "190.4424", "190.4424"},
+		{0.00025, "0.0003", "0.0002"}, // a little more than it says, but its product with 10^4 is 2.5
+		{1e300, fmt.Sprintf("%.4f", 1e300), fmt.Sprintf("%.4f", 1e300)},
+	} {
+		if got := string(AppendDistance(nil, c.f, Compat70)); got != c.want70 {
+			t.Errorf("7.0: %v gives %s, want %s", c.f, got, c.want70)
+		}
+		if got := string(AppendDistance(nil, c.f, Compat72)); got != c.want {
+			t.Errorf("7.2: %v gives %s, want %s", c.f, got, c.want)
 		}
 	}
 }
