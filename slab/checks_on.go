@@ -24,7 +24,8 @@ func (c *checks) alloc(r Ref) {
 	c.live[r] = struct{}{}
 }
 
-// reuse is called with a block of the free list that is about to become new.
+// reuse is called with a block of the free list, or an idle large one, that is
+// about to be handed out.
 func (c *checks) reuse(pg *page, at uint16) { checkPoison(blockOf(pg, Ref(at))) }
 
 // use is called with every Ref whose bytes are asked for.

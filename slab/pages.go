@@ -9,19 +9,27 @@ func (a *Arena) refill(k int) uint32 {
 	c := &a.classes[k]
 	p := c.heads[sparse]
 	if p == 0 {
-		p = a.takePage()
+		p = a.takePage(c.poolOf(classBytes(k)))
 		a.carve(p, k)
-		c.pages++
-		c.room += int32(a.pages[p].capacity)
+		c.places += int64(a.pages[p].capacity)
+		c.room += int64(a.pages[p].capacity)
 	} else {
 		a.unlink(&c.heads[sparse], p)
 		pg := &a.pages[p]
-		c.moving -= int32(pg.live)
+		c.moving -= int64(pg.live)
 		a.sparseBytes -= int64(pg.live) * int64(pg.size)
-		c.room += int32(pg.capacity - pg.live)
+		c.room += int64(pg.capacity - pg.live)
 	}
 	a.list(c, p)
 	return p
+}
+
+// poolOf is the pool for the next page of a class of blocks of size bytes.
+func (c *class) poolOf(size int) int {
+	if size <= shortBlock && c.places*int64(size) < shortPlaces {
+		return 0
+	}
+	return 1
 }
 
 // carve makes p, which has no class, an empty page of class k.
@@ -29,7 +37,7 @@ func (a *Arena) carve(p uint32, k int) {
 	pg := &a.pages[p]
 	size := classBytes(k)
 	pg.size, pg.class = uint32(size), uint8(k)
-	pg.capacity = uint16(pageBytes / size)
+	pg.capacity = uint16(len(pg.mem) / size)
 	pg.free, pg.fresh, pg.live = 0, 0, 0
 	end := roundUp(int(pg.capacity)*size, systemPage)
 	if rest := int(pg.touched)*granuleBytes - end; rest > 0 {
@@ -79,10 +87,10 @@ func (a *Arena) shrunk(p uint32) {
 	c := &a.classes[pg.class]
 	if pg.live == 0 {
 		if pg.list != sparse {
-			c.room -= int32(pg.capacity)
+			c.room -= int64(pg.capacity)
 		}
 		a.unlink(&c.heads[pg.list], p)
-		c.pages--
+		c.places -= int64(pg.capacity)
 		c.setCurrent()
 		a.retire(p)
 	} else {
@@ -103,50 +111,50 @@ func (a *Arena) thin(c *class) {
 	}
 	p := c.heads[fill]
 	pg := &a.pages[p]
-	capacity := int32(pg.capacity)
-	if c.room-c.moving-capacity < c.pages*capacity/16 {
+	if c.room-c.moving-int64(pg.capacity) < c.places/32 {
 		return
 	}
 	a.unlink(&c.heads[fill], p)
 	a.link(&c.heads[sparse], p)
 	pg.list, pg.low, pg.high = sparse, 1, never
-	c.room -= int32(pg.capacity - pg.live)
-	c.moving += int32(pg.live)
+	c.room -= int64(pg.capacity - pg.live)
+	c.moving += int64(pg.live)
 	a.sparseBytes += int64(pg.live) * int64(pg.size)
 	c.setCurrent()
 }
 
-// takePage returns a page without a class, the hot ones first.
-func (a *Arena) takePage() uint32 {
-	if a.hot == 0 && a.cold == 0 {
-		a.mapChunk()
+// takePage returns a page without a class from a pool, the hot ones first.
+func (a *Arena) takePage(which int) uint32 {
+	po := &a.pools[which]
+	if po.hot == 0 && po.cold == 0 {
+		a.mapChunk(po, poolPageBytes[which])
 	}
-	p := a.hot
+	p := po.hot
 	if p != 0 {
-		a.unlink(&a.hot, p)
-		a.hotPages--
+		a.unlink(&po.hot, p)
+		po.hotPages--
 	} else {
-		p = a.cold
-		a.unlink(&a.cold, p)
-		a.coldPages--
+		p = po.cold
+		a.unlink(&po.cold, p)
+		po.coldPages--
 	}
 	a.pages[p].chunk.used++
-	a.usedPages++
+	po.usedPages++
 	return p
 }
 
-// mapChunk adds cold pages: one to an arena that has none, then as many as
-// there are, up to a whole chunk.
-func (a *Arena) mapChunk() {
-	pages := min(max(a.usedPages, 1), chunkPages)
-	c := &chunk{mem: a.src.Map(pages * pageBytes), numbers: make([]uint32, pages)}
+// mapChunk adds cold pages: one to a pool that has none, then as many as there
+// are, up to a whole chunk.
+func (a *Arena) mapChunk(po *pool, bytes int) {
+	pages := min(max(po.usedPages, 1), chunkPages)
+	c := &chunk{pool: po, mem: a.src.Map(pages * bytes), numbers: make([]uint32, pages)}
 	for i := pages - 1; i >= 0; i-- {
 		p := a.number()
 		c.numbers[i] = p
-		a.pages[p] = page{mem: c.mem[i*pageBytes : (i+1)*pageBytes], chunk: c}
-		a.link(&a.cold, p)
+		a.pages[p] = page{mem: c.mem[i*bytes : (i+1)*bytes], chunk: c}
+		a.link(&po.cold, p)
 	}
-	a.coldPages += pages
+	po.coldPages += pages
 }
 
 // retire takes a page without blocks out of its class. A few pages stay hot, in
@@ -156,42 +164,44 @@ func (a *Arena) retire(p uint32) {
 	a.checks.retire(pg)
 	pg.size, pg.list = 0, 0
 	pg.chunk.used--
-	a.usedPages--
-	a.link(&a.hot, p)
-	a.hotPages++
-	for a.hotPages > 2+a.usedPages/64 {
-		p := a.hot
-		a.unlink(&a.hot, p)
-		a.hotPages--
-		a.cool(p)
+	po := pg.chunk.pool
+	po.usedPages--
+	a.link(&po.hot, p)
+	po.hotPages++
+	for po.hotPages > 1+po.usedPages/64 {
+		p := po.hot
+		a.unlink(&po.hot, p)
+		po.hotPages--
+		a.cool(po, p)
 	}
 }
 
 // cool gives the memory of a page without a class back to the system, and its
 // chunk too, if no page of it is used and enough others remain.
-func (a *Arena) cool(p uint32) {
+func (a *Arena) cool(po *pool, p uint32) {
 	pg := &a.pages[p]
 	bytes := int(pg.touched) * granuleBytes
 	a.src.Discard(pg.mem[:bytes])
 	a.mappedBytes -= int64(bytes)
 	pg.touched = 0
-	a.link(&a.cold, p)
-	a.coldPages++
-	if c := pg.chunk; c.used == 0 && a.coldPages >= len(c.numbers)+chunkPages {
+	a.link(&po.cold, p)
+	po.coldPages++
+	if c := pg.chunk; c.used == 0 && po.coldPages >= len(c.numbers)+chunkPages {
 		a.unmapChunk(c)
 	}
 }
 
 func (a *Arena) unmapChunk(c *chunk) {
+	po := c.pool
 	for _, p := range c.numbers {
 		pg := &a.pages[p]
 		if pg.touched > 0 {
-			a.unlink(&a.hot, p)
-			a.hotPages--
+			a.unlink(&po.hot, p)
+			po.hotPages--
 			a.mappedBytes -= int64(pg.touched) * granuleBytes
 		} else {
-			a.unlink(&a.cold, p)
-			a.coldPages--
+			a.unlink(&po.cold, p)
+			po.coldPages--
 		}
 		*pg = page{}
 		a.numbers = append(a.numbers, p)

@@ -6,7 +6,8 @@
 //
 // The idea. An Arena takes chunks (up to 1 MB) from its Source and cuts them
 // into pages of 64 KB. A page holds blocks of one size class; the classes stand
-// so close that a block wastes at most 6 %. A Ref is a page number and the
+// so close that a block wastes at most 6 %. There are many classes and many
+// arenas, so a class with little in it uses pages of 16 KB. A Ref is a page number and the
 // block's place in the page in 4-byte granules, so it stays 32 bits wide,
 // survives the growth of every table, and means nothing outside its arena. A
 // block above 32 KB has a mapping and a page number of its own.
@@ -26,7 +27,8 @@
 //
 // A page without blocks can serve any class. A few of these stay hot, the
 // others' memory goes back to the Source by Discard, and a chunk of such pages
-// by Unmap.
+// by Unmap. A few large blocks stay likewise: filling new memory from the system
+// takes several times as long as copying a value.
 //
 // Invariants, per class: room is the number of free places in its pages that
 // are not sparse, moving the number of blocks in those that are; marking a page
@@ -71,6 +73,15 @@ const (
 	maxBlock     = 1 << 30
 )
 
+// poolPageBytes are the lengths of pages. The short ones are for classes with
+// fewer than shortPlaces bytes of place and blocks of shortBlock at most.
+var poolPageBytes = [...]int{pageBytes / 4, pageBytes}
+
+const (
+	shortPlaces = 16 * pageBytes
+	shortBlock  = 4096
+)
+
 // The lists of a class: pages by fullness in eighths, then the sparse ones. A
 // full page is in no list.
 const (
@@ -80,10 +91,12 @@ const (
 	lists  = fills + 1
 )
 
+// page is a page, a large block, or a number not in use.
 type page struct {
 	mem   []byte
 	chunk *chunk // nil: a large block of its own mapping, or a number not in use
-	// size is a block's, in bytes; 0 while the page has no class.
+	// size is a block's, in bytes; 0 while the page has no class. Of an idle
+	// large block it is the part that has memory.
 	size       uint32
 	next, prev uint32 // neighbours in the page's list, by number
 	live       uint16 // blocks
@@ -96,8 +109,16 @@ type page struct {
 	list       uint8
 }
 
+// pool holds the pages of one length that have no class.
+type pool struct {
+	hot, cold           uint32 // lists; the cold pages are discarded
+	hotPages, coldPages int
+	usedPages           int // pages of this length with a class
+}
+
 // chunk is memory got in one piece and cut into pages.
 type chunk struct {
+	pool    *pool
 	mem     []byte
 	numbers []uint32 // of its pages
 	used    int      // pages that have a class
@@ -106,9 +127,9 @@ type chunk struct {
 type class struct {
 	current uint32 // the fullest page with room; 0: none
 	heads   [lists]uint32
-	room    int32
-	moving  int32
-	pages   int32
+	room    int64
+	moving  int64
+	places  int64 // in all its pages
 }
 
 // Arena is a set of blocks. Use New.
@@ -118,9 +139,10 @@ type Arena struct {
 	numbers []uint32 // numbers below len(pages) that name nothing
 	classes []class  // up to the largest class ever used
 
-	hot, cold           uint32 // lists of pages without a class; the cold ones are discarded
-	hotPages, coldPages int
-	usedPages           int // pages with a class
+	pools [len(poolPageBytes)]pool
+
+	idle                  []uint32 // freed large blocks kept for reuse, the oldest first
+	idleBytes, largeBytes int64    // of these; of the live large blocks
 
 	liveBytes, mappedBytes, sparseBytes int64
 	blocks                              int
@@ -236,43 +258,13 @@ func (a *Arena) Sparse(r Ref) bool { return a.pages[r>>granuleBits].list == spar
 func (a *Arena) Release() {
 	for i := range a.pages {
 		switch pg := &a.pages[i]; {
-		case pg.chunk == nil && pg.size != 0:
+		case pg.chunk == nil && pg.mem != nil:
 			a.src.Unmap(pg.mem)
 		case pg.chunk != nil && pg.chunk.numbers[0] == uint32(i):
 			a.src.Unmap(pg.chunk.mem)
 		}
 	}
 	*a = Arena{src: a.src}
-}
-
-func (a *Arena) allocLarge(n int) Ref {
-	if n > maxBlock {
-		panic("slab: block too large")
-	}
-	size := ClassSize(n)
-	p := a.number()
-	a.pages[p] = page{mem: a.src.Map(size), size: uint32(size), live: 1, list: full}
-	a.blocks++
-	a.liveBytes += int64(size)
-	a.mappedBytes += int64(size)
-	r := Ref(p << granuleBits)
-	a.checks.alloc(r)
-	return r
-}
-
-func (a *Arena) freeLarge(r Ref) {
-	p := uint32(r >> granuleBits)
-	pg := &a.pages[p]
-	if pg.size == 0 || r%(1<<granuleBits) != 0 {
-		panic("slab: free of a block that is not live")
-	}
-	a.checks.free(pg, r)
-	a.blocks--
-	a.liveBytes -= int64(pg.size)
-	a.mappedBytes -= int64(pg.size)
-	a.src.Unmap(pg.mem)
-	*pg = page{}
-	a.numbers = append(a.numbers, p)
 }
 
 // number takes a page number that names nothing.

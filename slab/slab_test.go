@@ -158,7 +158,7 @@ func (m *model) verify() {
 		m.t.Fatalf("%d bytes in %d blocks, want %d in %d", a.LiveBytes(), a.Blocks(), m.bytes, len(m.live))
 	}
 	var touched, sparseBytes int64
-	room, moving, pages := map[uint8]int32{}, map[uint8]int32{}, map[uint8]int32{}
+	room, moving, places := map[uint8]int64{}, map[uint8]int64{}, map[uint8]int64{}
 	for i := range a.pages {
 		pg := &a.pages[i]
 		switch {
@@ -170,15 +170,15 @@ func (m *model) verify() {
 			continue
 		}
 		touched += int64(pg.touched) * granuleBytes
-		pages[pg.class]++
+		places[pg.class] += int64(pg.capacity)
 		if pg.live == 0 || pg.live > pg.capacity || pg.live < pg.low || pg.live >= pg.high {
 			m.t.Fatalf("page %d has %d of %d blocks, its list is %d", i, pg.live, pg.capacity, pg.list)
 		}
 		if pg.list == sparse {
-			moving[pg.class] += int32(pg.live)
+			moving[pg.class] += int64(pg.live)
 			sparseBytes += int64(pg.live) * int64(pg.size)
 		} else {
-			room[pg.class] += int32(pg.capacity - pg.live)
+			room[pg.class] += int64(pg.capacity - pg.live)
 		}
 	}
 	if touched != a.MappedBytes() || sparseBytes != a.SparseBytes() {
@@ -189,9 +189,9 @@ func (m *model) verify() {
 	}
 	for k := range a.classes {
 		c, k8 := &a.classes[k], uint8(k)
-		if c.room != room[k8] || c.moving != moving[k8] || c.pages != pages[k8] {
-			m.t.Fatalf("class %d: room %d moving %d pages %d, want %d %d %d",
-				k, c.room, c.moving, c.pages, room[k8], moving[k8], pages[k8])
+		if c.room != room[k8] || c.moving != moving[k8] || c.places != places[k8] {
+			m.t.Fatalf("class %d: room %d moving %d places %d, want %d %d %d",
+				k, c.room, c.moving, c.places, room[k8], moving[k8], places[k8])
 		}
 	}
 }
@@ -230,7 +230,7 @@ func TestEmptyArenaHoldsNothing(t *testing.T) {
 		t.Fatal("an empty arena holds memory")
 	}
 	m.alloc(10, 1)
-	if m.src.bytes != pageBytes || m.a.MappedBytes() != systemPage {
+	if m.src.bytes != poolPageBytes[0] || m.a.MappedBytes() != systemPage {
 		t.Fatalf("one block maps %d, counted %d", m.src.bytes, m.a.MappedBytes())
 	}
 	m.alloc(100000, 1)
@@ -287,7 +287,7 @@ func TestModel(t *testing.T) {
 			m.free(m.refs[len(m.refs)-1])
 		}
 		m.verify()
-		if m.a.MappedBytes() > 3*pageBytes {
+		if m.a.MappedBytes() > 3*pageBytes+idleFloor {
 			t.Fatalf("seed %d: an emptied arena keeps %d bytes", seed, m.a.MappedBytes())
 		}
 		m.a.Release()
