@@ -17,7 +17,7 @@
 //     ends first, then the loops, then what they had left is written, and only
 //     then the last replies leave and the node is closed.
 //
-// Locks, outermost first: conn.mu, outbox.mu. hub.mu, listeners.mu, links.mu
-// and link.mu are leaves, and only listeners.mu is held over system calls (bind
-// and listen, which do not wait).
+// Locks, outermost first: conn.mu, outbox.mu. hub.mu, listeners.mu, links.mu,
+// link.mu and mappings.mu are leaves, and only listeners.mu (bind and listen) and
+// mappings.mu (mmap) are held over system calls, which do not wait.
 package server
