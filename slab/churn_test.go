@@ -9,7 +9,7 @@ import (
 // mover at work, and bounds what the arena keeps for what it holds.
 func TestChurn(t *testing.T) {
 	const (
-		budget = 24 << 20
+		budget = 32 << 20 // a shard of 1 GB in 32
 		most   = 1.12
 	)
 	r := rand.New(rand.NewPCG(3, 3))

@@ -1,5 +1,7 @@
 package slab
 
+import "math"
+
 // What happens when a page is taken, changes its fullness, or loses its last
 // block. None of it is on the way of an ordinary Alloc or Free.
 
@@ -24,12 +26,19 @@ func (a *Arena) refill(k int) uint32 {
 	return p
 }
 
-// poolOf is the pool for the next page of a class of blocks of size bytes.
+// poolOf is the pool for the next page of a class of blocks of size bytes: the
+// one with the least waste, if all of the class were in such pages and the last
+// of them half empty.
 func (c *class) poolOf(size int) int {
-	if size <= shortBlock && c.places*int64(size) < shortPlaces {
-		return 0
+	best, least := len(poolPageBytes)-1, int64(math.MaxInt64)
+	for i, page := range poolPageBytes {
+		rest := int64(page%size + pageCost)
+		waste := int64(page/2) + c.places*int64(size)*rest/int64(page)
+		if page >= minPlaces*size && waste < least {
+			best, least = i, waste
+		}
 	}
-	return 1
+	return best
 }
 
 // carve makes p, which has no class, an empty page of class k.
@@ -100,7 +109,7 @@ func (a *Arena) shrunk(p uint32) {
 }
 
 // thin marks the emptiest page of the class as sparse, if all blocks then find
-// place in the others and leave a sixteenth free.
+// place in the others and leave 1/32 of all places free.
 func (a *Arena) thin(c *class) {
 	fill := 0
 	for fill < fills && c.heads[fill] == 0 {

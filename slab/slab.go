@@ -19,7 +19,7 @@
 // Pages with room hang in lists by how full they are, and Alloc takes the
 // fullest: the emptier ones drain by themselves. Where that is not enough, the
 // arena picks pages to be emptied, the emptiest first, as long as the other
-// pages of the class can take all their blocks and still keep 1/16 free. Such
+// pages of the class can take all their blocks and still keep 1/32 free. Such
 // a page is sparse: Alloc does not use it until the class has no other room.
 // The owner walks its handles and moves the blocks that are Sparse (Alloc,
 // copy, Free); a move never makes another page sparse without a whole page
@@ -73,14 +73,14 @@ const (
 	maxBlock     = 1 << 30
 )
 
-// poolPageBytes are the lengths of pages. The short ones are for classes with
-// fewer than shortPlaces bytes of place and blocks of shortBlock at most.
+// poolPageBytes are the lengths of pages, and pageCost is what a page costs in
+// bytes beside its memory: its entry in the table, and its part in the work.
 var poolPageBytes = [...]int{pageBytes / 4, pageBytes}
 
-const (
-	shortPlaces = 16 * pageBytes
-	shortBlock  = 4096
-)
+const pageCost = 256
+
+// minPlaces is the least number of blocks for which a short page is taken.
+const minPlaces = 4
 
 // The lists of a class: pages by fullness in eighths, then the sparse ones. A
 // full page is in no list.
