@@ -1,14 +1,16 @@
 // Package lru decides what is evicted first. It owns the meaning of one 32-bit recency word per entry, the eviction
-// policies by Redis' names, and the small pool of best candidates that is kept between eviction rounds.
+// policies by Redis' names, the adaptive one (see tinylfu.go) with its state per shard, and the small pool of best
+// candidates that is kept between eviction rounds.
 //
 // It must not know keys, values, shards or memory limits: it sees opaque handles, words, deadlines and times that are
 // passed in. Sampling (which entries are looked at) and the decision to evict belong to the engine.
 //
-// Invariants: a word says of itself whether it holds a time of use or a frequency, so words written under one policy
+// Invariants: a word says of itself what it holds, so words written under one policy
 // stay meaningful under every other and a change of policy at run time rewrites nothing. Scores of one policy compare
 // with each other at any time; scores of two policies do not (see [Pool.Reset]).
 //
-// No locks: Policy and Word are values, and a Pool belongs to whoever holds its shard's lock.
+// Locks: Policy and Word are values; a Pool and a State belong to whoever holds their shard's lock. A Duel is shared, and its
+// lock is only ever tried.
 package lru
 
 import "math"
@@ -16,7 +18,7 @@ import "math"
 // Policy is one of Redis' maxmemory policies. The zero value is noeviction.
 type Policy uint8
 
-// The policies of Redis 8.6. The numbers are not stored anywhere.
+// The policies of Redis 8.6, and W-TinyLFU. The numbers are not stored anywhere.
 const (
 	NoEviction Policy = iota
 	AllkeysLRU
@@ -28,6 +30,8 @@ const (
 	AllkeysRandom
 	VolatileRandom
 	VolatileTTL
+	AllkeysWTinyLFU
+	VolatileWTinyLFU
 	policyCount
 )
 
@@ -35,12 +39,13 @@ const (
 type Kind uint8
 
 const (
-	KindNone   Kind = iota // nothing is evicted
-	KindLRU                // time of the last use
-	KindLFU                // decaying frequency of use
-	KindLRM                // time of the last write
-	KindRandom             // nothing: any candidate will do
-	KindTTL                // deadline
+	KindNone    Kind = iota // nothing is evicted
+	KindLRU                 // time of the last use
+	KindLFU                 // decaying frequency of use
+	KindLRM                 // time of the last write
+	KindRandom              // nothing: any candidate will do
+	KindTTL                 // deadline
+	KindTinyLFU             // recency and frequency, as the traffic asks for; see State
 )
 
 var policies = [policyCount]struct {
@@ -48,16 +53,18 @@ var policies = [policyCount]struct {
 	kind     Kind
 	volatile bool
 }{
-	NoEviction:     {"noeviction", KindNone, false},
-	AllkeysLRU:     {"allkeys-lru", KindLRU, false},
-	VolatileLRU:    {"volatile-lru", KindLRU, true},
-	AllkeysLFU:     {"allkeys-lfu", KindLFU, false},
-	VolatileLFU:    {"volatile-lfu", KindLFU, true},
-	AllkeysLRM:     {"allkeys-lrm", KindLRM, false},
-	VolatileLRM:    {"volatile-lrm", KindLRM, true},
-	AllkeysRandom:  {"allkeys-random", KindRandom, false},
-	VolatileRandom: {"volatile-random", KindRandom, true},
-	VolatileTTL:    {"volatile-ttl", KindTTL, true},
+	NoEviction:       {"noeviction", KindNone, false},
+	AllkeysLRU:       {"allkeys-lru", KindLRU, false},
+	VolatileLRU:      {"volatile-lru", KindLRU, true},
+	AllkeysLFU:       {"allkeys-lfu", KindLFU, false},
+	VolatileLFU:      {"volatile-lfu", KindLFU, true},
+	AllkeysLRM:       {"allkeys-lrm", KindLRM, false},
+	VolatileLRM:      {"volatile-lrm", KindLRM, true},
+	AllkeysRandom:    {"allkeys-random", KindRandom, false},
+	VolatileRandom:   {"volatile-random", KindRandom, true},
+	VolatileTTL:      {"volatile-ttl", KindTTL, true},
+	AllkeysWTinyLFU:  {"allkeys-wtinylfu", KindTinyLFU, false},
+	VolatileWTinyLFU: {"volatile-wtinylfu", KindTinyLFU, true},
 }
 
 // ParsePolicy finds a policy by its lower-case Redis name; the caller folds case.
@@ -100,7 +107,8 @@ type Params struct {
 // DefaultParams are Redis' defaults.
 func DefaultParams() Params { return Params{Samples: 5, LFULogFactor: 10, LFUDecayMinutes: 1} }
 
-// Init is the word of an entry made now.
+// Init is the word of an entry made now. Under KindTinyLFU, State.OnInsert, OnUse, Offer and Victim stand in for Init,
+// OnRead, OnWrite, Score and Pool; a word from here is valid then, too.
 func (p Policy) Init(nowMs int64) Word {
 	if p.Kind() == KindLFU {
 		return frequencyWord(nowMs, initialCount)
@@ -134,7 +142,7 @@ func (p Policy) OnWrite(w Word, nowMs int64, rnd uint32, pr Params) Word {
 // Except for the decay of frequencies a score does not depend on nowMs, so those kept in a Pool do not age.
 func (p Policy) Score(w Word, deadlineMs, nowMs int64, pr Params) uint64 {
 	switch p.Kind() {
-	case KindLRU, KindLRM:
+	case KindLRU, KindLRM, KindTinyLFU:
 		return earlierFirst(w.lastUseMs(nowMs))
 	case KindLFU:
 		const idleBits = 32

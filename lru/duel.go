@@ -1,0 +1,62 @@
+package lru
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// Duel is the choice of window for all shards of one engine, by what their shadows hit of late. Safe for concurrent use;
+// nobody ever waits for it. The zero value is ready and begins with LRU.
+type Duel struct {
+	chosen atomic.Uint32
+
+	mu   sync.Mutex // below a shard's lock, only ever tried
+	uses float64    // decaying sums
+	hits [windowCount]float64
+}
+
+const (
+	// A round is what a shard counts before it reports.
+	roundUses = 32
+	// The sums remember so many uses per entry of a shadow, but some at least.
+	horizonTurns = 8
+	horizonLeast = 500
+	// margin is by how many of all uses a window must lead to be chosen: changing over costs some hits.
+	margin = 0.005
+)
+
+// tally counts what the shadows of a shard have seen since its last report.
+type tally struct {
+	uses int
+	hits [windowCount]int
+}
+
+func (d *Duel) window() window { return window(d.chosen.Load()) }
+
+// WindowPercent is the size of the window in force, in percent of the entries; 100 means LRU.
+func (d *Duel) WindowPercent() int { return windowPercent[d.window()] }
+
+// report adds a round of shadows of so many entries. It returns false where another shard is reporting just now; the
+// round then waits in its shard.
+func (d *Duel) report(t *tally, capacity int) bool {
+	if !d.mu.TryLock() {
+		return false
+	}
+	defer d.mu.Unlock()
+	decay := max(0, 1-float64(t.uses)/max(horizonTurns*float64(capacity), horizonLeast))
+	d.uses = d.uses*decay + float64(t.uses)
+	now := d.window()
+	best := now
+	for i := range d.hits {
+		d.hits[i] = d.hits[i]*decay + float64(t.hits[i])
+	}
+	for i := range d.hits {
+		if d.hits[i] > d.hits[best]+margin*d.uses {
+			best = window(i)
+		}
+	}
+	if best != now {
+		d.chosen.Store(uint32(best))
+	}
+	return true
+}
