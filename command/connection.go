@@ -1,6 +1,7 @@
 package command
 
 import (
+	"bytes"
 	"math"
 
 	"geocache/config"
@@ -50,7 +51,7 @@ func connectionRows() []Row {
 			},
 		},
 		{
-			Name: "ping", Arity: -1, Flags: Fast | Control,
+			Name: "ping", Arity: -1, Flags: Fast | Control | WhileSubscribed,
 			ACL: CatConnection, Run: ping,
 			Doc: Doc{
 				Summary: "Answers PONG, or its argument: shows that the server lives.",
@@ -60,7 +61,7 @@ func connectionRows() []Row {
 			},
 		},
 		{
-			Name: "quit", Arity: -1, Flags: AllowBusy | NoScript | Loading | Stale | Fast | NoAuth | Control | Unqueued,
+			Name: "quit", Arity: -1, Flags: AllowBusy | NoScript | Loading | Stale | Fast | NoAuth | Control | WhileSubscribed | Unqueued,
 			ACL: CatConnection, Run: quit,
 			Doc: Doc{
 				Summary: "Closes the connection once its replies have left.",
@@ -69,7 +70,7 @@ func connectionRows() []Row {
 			},
 		},
 		{
-			Name: "reset", Arity: 1, Flags: NoScript | Loading | Stale | Fast | NoAuth | AllowBusy | Control | Unqueued,
+			Name: "reset", Arity: 1, Flags: NoScript | Loading | Stale | Fast | NoAuth | AllowBusy | Control | WhileSubscribed | Unqueued,
 			ACL: CatConnection, Run: reset,
 			Doc: Doc{
 				Summary: "Makes the connection as it was when it was new.",
@@ -89,13 +90,17 @@ func connectionRows() []Row {
 }
 
 func ping(c *Ctx) {
-	switch len(c.Args) {
-	case 1:
-		c.Out.SimpleString("PONG")
-	case 2:
-		c.Out.Bulk(c.Args[1])
-	default:
+	switch {
+	case len(c.Args) > 2:
 		c.Fail(resp.WrongArity(c.Row.FullName()))
+	case c.Sess.OnlyListens():
+		c.Out.Array(2)
+		c.Out.BulkString("pong")
+		c.Out.Bulk(bytes.Join(c.Args[1:], nil))
+	case len(c.Args) == 1:
+		c.Out.SimpleString("PONG")
+	default:
+		c.Out.Bulk(c.Args[1])
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"geocache/config"
 	"geocache/engine"
+	"geocache/pubsub"
 	"geocache/resp"
 )
 
@@ -19,6 +20,7 @@ type fakeSession struct {
 	name     string
 	user     string
 	password string // of the user "default"
+	listens  bool
 	did      []string
 }
 
@@ -58,12 +60,23 @@ func (s *fakeSession) Await(work func() error) (bool, error) {
 	return true, work()
 }
 func (s *fakeSession) SleepUntil(ms int64) { s.note("sleep %d", ms-s.h.clock.NowMs()) }
-func (s *fakeSession) InMulti() bool       { return false }
-func (s *fakeSession) BeginMulti()         { s.note("multi") }
-func (s *fakeSession) Discard()            { s.note("discard") }
-func (s *fakeSession) Watch([][]byte)      { s.note("watch") }
-func (s *fakeSession) Unwatch()            { s.note("unwatch") }
-func (s *fakeSession) Exec()               { s.note("exec") }
+func (s *fakeSession) Subscribe(k pubsub.Kind, names [][]byte) {
+	s.note("subscribe %d %s", k, names)
+}
+func (s *fakeSession) Unsubscribe(k pubsub.Kind, names [][]byte) {
+	s.note("unsubscribe %d %s", k, names)
+}
+func (s *fakeSession) OnlyListens() bool { return s.listens }
+func (s *fakeSession) Publish(k pubsub.Kind, channel, message []byte) int {
+	s.note("publish %d %s %s", k, channel, message)
+	return 3
+}
+func (s *fakeSession) InMulti() bool  { return false }
+func (s *fakeSession) BeginMulti()    { s.note("multi") }
+func (s *fakeSession) Discard()       { s.note("discard") }
+func (s *fakeSession) Watch([][]byte) { s.note("watch") }
+func (s *fakeSession) Unwatch()       { s.note("unwatch") }
+func (s *fakeSession) Exec()          { s.note("exec") }
 
 // fakeHost is a region that remembers what handlers asked of it. Errors are
 // what the next call that can fail returns.
@@ -71,6 +84,7 @@ type fakeHost struct {
 	harnessHost
 	err     error
 	regions fakeRegions
+	pubsub  *pubsub.Registry[int]
 	did     []string
 }
 
@@ -146,8 +160,9 @@ func (f *fakeHost) RewriteLog() error {
 	f.note("rewrite")
 	return f.err
 }
-func (f *fakeHost) SetActiveExpire(s Switch) { f.note("active-expire %d", s) }
-func (f *fakeHost) Regions() Regions         { return &f.regions }
+func (f *fakeHost) Subscriptions() Subscriptions { return f.pubsub }
+func (f *fakeHost) SetActiveExpire(s Switch)     { f.note("active-expire %d", s) }
+func (f *fakeHost) Regions() Regions             { return &f.regions }
 
 // fakeRegions is a deployment of two regions.
 type fakeRegions struct {
@@ -189,7 +204,7 @@ func newFake(t testing.TB) (h *harness, s *fakeSession, host *fakeHost) {
 	t.Helper()
 	h = newHarness(t)
 	s = &fakeSession{h: h, ip: netip.MustParseAddr("127.0.0.1")}
-	host = &fakeHost{harnessHost: harnessHost{h: h}}
+	host = &fakeHost{harnessHost: harnessHost{h: h}, pubsub: pubsub.New[int](globMatch)}
 	h.sess, h.host = s, host
 	return h, s, host
 }

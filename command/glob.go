@@ -48,6 +48,10 @@ func globMatch(pattern []byte, s string) bool {
 	return p == len(pattern)
 }
 
+// GlobMatch reports whether s matches a glob pattern as Redis reads it, for
+// patterns of channels.
+func GlobMatch(pattern []byte, s string) bool { return globMatch(pattern, s) }
+
 // maxGlobStars is how many runs of * a match may get past.
 const maxGlobStars = 1000
 

@@ -5,6 +5,7 @@ import (
 
 	"geocache/config"
 	"geocache/engine"
+	"geocache/pubsub"
 	"geocache/resp"
 )
 
@@ -42,6 +43,17 @@ type Session interface {
 	// SleepUntil parks the session: the reply to the running command leaves,
 	// and the next command runs, at that time.
 	SleepUntil(unixMs int64)
+
+	// Subscribe and Unsubscribe append a message for each name; without names
+	// Unsubscribe ends all subscriptions of the kind.
+	Subscribe(k pubsub.Kind, names [][]byte)
+	Unsubscribe(k pubsub.Kind, names [][]byte)
+	// OnlyListens reports that messages are all the client expects: it speaks
+	// RESP2 and has subscriptions.
+	OnlyListens() bool
+	// Publish sends a message, inside EXEC once that commits, and returns how
+	// many subscriptions it reaches.
+	Publish(k pubsub.Kind, channel, message []byte) int
 
 	// The transaction of the session. BeginMulti, Discard, Watch and Exec
 	// append the command's reply, an error where it may not stand here.
@@ -144,11 +156,20 @@ type Host interface {
 	// is kept it does nothing.
 	RewriteLog() error
 
+	Subscriptions() Subscriptions
+
 	// SetActiveExpire stops and restarts the reclaiming of expired keys that
 	// nobody reads, for tests.
 	SetActiveExpire(Switch)
 
 	Regions() Regions
+}
+
+// Subscriptions tells who listens to what, see package pubsub.
+type Subscriptions interface {
+	Active(k pubsub.Kind, pattern []byte) []string
+	Subscribers(k pubsub.Kind, name string) int
+	Size(k pubsub.Kind) int
 }
 
 // ShutdownMode says what SHUTDOWN does first.

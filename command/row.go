@@ -58,6 +58,8 @@ const (
 	SelectsDB
 	// Replication rows belong to sibling links.
 	Replication
+	// WhileSubscribed rows are open to a RESP2 client that has subscriptions.
+	WhileSubscribed
 )
 
 // ACL is a set of explicit ACL categories; the rest follow from flags.

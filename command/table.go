@@ -20,7 +20,7 @@ type Table struct {
 func New() (*Table, error) {
 	return build(
 		connectionRows(), stringRows(), keyRows(), transactionRows(),
-		serverRows(), persistRows(), regionRows(),
+		serverRows(), persistRows(), regionRows(), pubSubRows(),
 	)
 }
 
@@ -91,7 +91,7 @@ func check(r *Row) error {
 		if least < 0 {
 			least = -least
 		}
-		if k.Keyword == "" && !k.Unknown && k.Index >= least && !r.Has(NoMandatoryKeys) {
+		if k.Keyword == "" && !k.Unknown && k.Index >= least && !r.Has(NoMandatoryKeys) && k.Flags&NotKey == 0 {
 			return bad("key spec outside the arity")
 		}
 	}

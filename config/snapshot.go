@@ -18,6 +18,7 @@ type Snapshot struct {
 	ClientQueryBufLimit   int64
 	ClientOutputBufLimits OutputLimits
 	MaxMemoryClients      int64 // negative: a percentage of MaxMemory
+	NotifyKeyspaceEvents  string
 
 	// TLS.
 	TLSPort              int

@@ -58,7 +58,7 @@ func networkParams() []*Param {
 		field("client-query-buffer-limit", size(1<<20), 1<<30, func(s *Snapshot) *int64 { return &s.ClientQueryBufLimit },
 			"Most bytes of unprocessed requests one client may have queued before it is closed."),
 		field("client-output-buffer-limit", outputLimits(), defaultOutputLimits(), func(s *Snapshot) *OutputLimits { return &s.ClientOutputBufLimits },
-			"Closes a client whose unread replies exceed the hard size, or the soft size for the given seconds; 0 is no limit. All clients are of the class normal: replica and pubsub have no clients yet."),
+			"Closes a client whose unread replies exceed the hard size, or the soft size for the given seconds; 0 is no limit. Clients with subscriptions are of the class pubsub, all others of the class normal; replica has no clients yet."),
 		field("maxmemory-clients", sizeOrPercent(), 0, func(s *Snapshot) *int64 { return &s.MaxMemoryClients },
 			"Memory for all clients together, also as a percentage of maxmemory; beyond it the largest are closed, but for those with CLIENT NO-EVICT; 0 is no limit, less than 128kb counts as that."),
 		unused("bind-source-addr", anyText(), "", "Links to siblings leave from the address the system chooses."),
@@ -260,7 +260,8 @@ func observationParams() []*Param {
 		unused("latency-monitor-threshold", integer[int64](0, most), 0, "There is no LATENCY command yet."),
 		unused("latency-tracking", yesNo(), true, whyLatency),
 		unused("latency-tracking-info-percentiles", percentiles(), []float64{50, 99, 99.9}, whyLatency),
-		unused("notify-keyspace-events", keyspaceEvents(), "", "There is no publish and subscribe yet, so no event is published."),
+		field("notify-keyspace-events", keyspaceEvents(), "", func(s *Snapshot) *string { return &s.NotifyKeyspaceEvents },
+			"What happens to keys and is published: K on channels __keyspace@<db>__:<key>, E on __keyevent@<db>__:<event>, of the classes g generic, $ string, l list, s set, h hash, z sorted set, x expired, e evicted, t stream, d module, m missed, n new; A is g$lshzxetd. Empty publishes nothing."),
 		unused("tracking-table-max-keys", integer[int64](0, most), 1000000, "There is no CLIENT TRACKING yet."),
 		unused("busy-reply-threshold", integer[int64](0, most), 5000, "There are no scripts yet.").alias("lua-time-limit"),
 	}

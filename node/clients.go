@@ -11,6 +11,7 @@ import (
 
 	"geocache/command"
 	"geocache/config"
+	"geocache/pubsub"
 )
 
 // registry knows every session from accept to close.
@@ -135,9 +136,10 @@ func (n *Node) sweepClients(nowMs int64) {
 	r.lastMs = nowMs
 	snap := n.conf.Load()
 	idleMs := int64(snap.TimeoutSeconds) * 1000
-	if idleMs > 0 || snap.ClientOutputBufLimits.Normal != (config.OutputLimit{}) {
+	limits := snap.ClientOutputBufLimits
+	if idleMs > 0 || limits.Normal != (config.OutputLimit{}) || limits.PubSub != (config.OutputLimit{}) {
 		for _, s := range r.all() {
-			idle := idleMs > 0 && !s.pub.blocked.Load() && nowMs-s.pub.lastMs.Load() > idleMs
+			idle := idleMs > 0 && !s.pub.blocked.Load() && s.subscriptions() == 0 && nowMs-s.pub.lastMs.Load() > idleMs
 			if !s.killed.Load() && (idle || s.overOutput()) {
 				s.kill()
 			}
@@ -192,12 +194,20 @@ func (s *Session) matches(f command.ClientFilter, nowMs int64) bool {
 	case f.Addr != "" && f.Addr != s.addr():
 	case f.LAddr != "" && f.LAddr != s.info.Local:
 	case f.User != "" && f.User != user:
-	case f.Type != "" && f.Type != "normal": // there are no others so far
+	case f.Type != "" && f.Type != s.clientType():
 	case f.MaxAgeSec > 0 && (nowMs-s.createdMs)/1000 < f.MaxAgeSec:
 	default:
 		return true
 	}
 	return false
+}
+
+// clientType is what CLIENT LIST TYPE selects by; there are no replicas.
+func (s *Session) clientType() string {
+	if s.subscriptions() > 0 {
+		return "pubsub"
+	}
+	return "normal"
 }
 
 // addr is the peer as CLIENT LIST names it.
@@ -224,9 +234,10 @@ func (s *Session) Line() string {
 	}
 	in, out, multi := s.pub.inBytes.Load(), s.outputBytes(), s.pub.multiBytes.Load()
 	var sb strings.Builder
-	fmt.Fprintf(&sb, "id=%d addr=%s laddr=%s fd=%d name=%s age=%d idle=%d flags=%s db=%d sub=0 psub=0 ssub=0 multi=%d",
+	fmt.Fprintf(&sb, "id=%d addr=%s laddr=%s fd=%d name=%s age=%d idle=%d flags=%s db=%d sub=%d psub=%d ssub=%d multi=%d",
 		s.id, s.addr(), laddr, s.id+7, name, (now-s.createdMs)/1000, (now-s.pub.lastMs.Load())/1000, s.flagLetters(),
-		s.pub.db.Load(), s.pub.queued.Load())
+		s.pub.db.Load(), s.pub.listens[pubsub.Channel].Load(), s.pub.listens[pubsub.Pattern].Load(),
+		s.pub.listens[pubsub.Shard].Load(), s.pub.queued.Load())
 	if s.n.conf.Load().Compat != config.Compat70 {
 		fmt.Fprintf(&sb, " watch=%d", s.pub.watching.Load())
 	}
@@ -241,6 +252,9 @@ func (s *Session) Line() string {
 // flagLetters are CLIENT LIST's flags.
 func (s *Session) flagLetters() string {
 	var b []byte
+	if s.subscriptions() > 0 {
+		b = append(b, 'P')
+	}
 	if s.pub.queued.Load() >= 0 {
 		b = append(b, 'x')
 	}

@@ -29,6 +29,7 @@ type commitLog struct {
 		bytes   int64 // appended to the log since start
 	}
 	onGrow func()
+	events events
 }
 
 type pendingEntry struct {

@@ -34,6 +34,7 @@ func (s *Session) execute(args [][]byte) bool {
 	}
 	s.parked = notParked
 	s.pub.blocked.Store(false)
+	s.takeMail()
 	s.mark = s.out.Len()
 	row, rejection := s.n.table.Lookup(args)
 	if rejection != "" {
@@ -107,6 +108,8 @@ func (s *Session) call(row *command.Row) bool {
 // runTx is the function of a single command's tx; it may run more than once.
 func (s *Session) runTx(tx *engine.Tx) {
 	s.out.Truncate(s.mark)
+	s.takeMail()
+	s.mark = s.out.Len()
 	s.ctx.Tx = tx
 	s.ctx.Row.Run(&s.ctx)
 	s.ctx.Tx = nil

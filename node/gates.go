@@ -39,6 +39,9 @@ func (s *Session) gate(row *command.Row) (refusal resp.Error, park parkReason) {
 			return err, notParked
 		}
 	}
+	if s.subscribed && !row.Has(command.WhileSubscribed) && s.OnlyListens() {
+		return resp.SubscribedOnly(row.FullName()), notParked
+	}
 	if n.pause.holds(writes) || n.ending.Load() {
 		return "", parkPaused
 	}

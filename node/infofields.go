@@ -11,6 +11,7 @@ import (
 
 	"geocache/command"
 	"geocache/persist"
+	"geocache/pubsub"
 	"geocache/replicate"
 )
 
@@ -91,6 +92,7 @@ func infoClients() []infoField {
 		{"client_recent_max_input_buffer", "Bytes of the largest input buffer now.", func(v *infoView) any { return v.clients.maxIn }},
 		{"client_recent_max_output_buffer", "Bytes of the largest output buffer now.", func(v *infoView) any { return v.clients.maxOut }},
 		{"blocked_clients", "Connections whose command waits: for CLIENT PAUSE, a value on disk, the log, DEBUG SLEEP.", func(v *infoView) any { return v.clients.blocked }},
+		{"pubsub_clients", "Connections with subscriptions.", func(v *infoView) any { return v.n.pubsub.Peers() }},
 		{"watching_clients", "Connections that WATCH keys.", func(v *infoView) any { return v.clients.watching }},
 	}
 }
@@ -229,6 +231,9 @@ func infoStats() []infoField {
 		{"evicted_clients", "Connections closed at maxmemory-clients.", func(v *infoView) any { return v.stats.evictedClients.Load() }},
 		{"keyspace_hits", "Lookups for reading that found the key.", func(v *infoView) any { return v.engine.KeyspaceHits }},
 		{"keyspace_misses", "Lookups for reading that did not.", func(v *infoView) any { return v.engine.KeyspaceMisses }},
+		{"pubsub_channels", "Channels that are subscribed to by name.", func(v *infoView) any { return v.n.pubsub.Size(pubsub.Channel) }},
+		{"pubsub_patterns", "Patterns that are subscribed to.", func(v *infoView) any { return v.n.pubsub.Size(pubsub.Pattern) }},
+		{"pubsubshard_channels", "Shard channels that are subscribed to.", func(v *infoView) any { return v.n.pubsub.Size(pubsub.Shard) }},
 		{"acl_access_denied_auth", "Failed authentications.", func(v *infoView) any { return v.stats.authFailures.Load() }},
 		{"total_error_replies", "Error replies.", func(v *infoView) any { return v.stats.errorReplies.Load() }},
 		{"client_query_buffer_limit_disconnections", "Connections closed at client-query-buffer-limit.", func(v *infoView) any { return v.stats.queryLimit.Load() }},

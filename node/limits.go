@@ -8,13 +8,15 @@ import (
 // This file bounds what clients may take: client-output-buffer-limit and
 // maxmemory-clients.
 
-// outputBytes is what the client has not read: replies here, and those that the
-// transport still holds.
-func (s *Session) outputBytes() int64 { return s.pub.outBytes.Load() + s.pub.unsent.Load() }
+// outputBytes is what the client has not read: replies here, messages that wait
+// to join them, and what the transport still holds.
+func (s *Session) outputBytes() int64 {
+	return s.pub.outBytes.Load() + s.mail.bytes.Load() + s.pub.unsent.Load()
+}
 
 // memory is the session's memory by accounting. Any goroutine may ask.
 func (s *Session) memory() int64 {
-	return sessionBytes + s.pub.inBytes.Load() + s.outputBytes() + s.pub.multiBytes.Load()
+	return sessionBytes + s.pub.inBytes.Load() + s.outputBytes() + s.pub.multiBytes.Load() + s.pub.listenBytes.Load()
 }
 
 // Unsent is told by the transport, from any goroutine, how many bytes of what
@@ -25,7 +27,25 @@ func (s *Session) Unsent(bytes int) { s.pub.unsent.Store(int64(bytes)) }
 // read: the hard size at once, the soft one after its time. Who comes back
 // below the soft size in between begins anew, as in Redis.
 func (s *Session) overOutput() bool {
-	l := s.n.conf.Load().ClientOutputBufLimits.Normal
+	over := s.pastOutputLimit()
+	if over {
+		s.n.noteOverrun(s)
+	}
+	return over
+}
+
+func (n *Node) noteOverrun(s *Session) {
+	n.stats.outputLimit.Add(1)
+	n.log.Warn("closing a client that reached its output buffer limit", "client", s.Line())
+}
+
+// pastOutputLimit is overOutput without a word. Any goroutine may ask.
+func (s *Session) pastOutputLimit() bool {
+	limits := &s.n.conf.Load().ClientOutputBufLimits
+	l := limits.Normal
+	if s.subscriptions() > 0 {
+		l = limits.PubSub
+	}
 	size := s.outputBytes()
 	over := l.Hard > 0 && size >= l.Hard
 	if !over {
@@ -36,10 +56,6 @@ func (s *Session) overOutput() bool {
 		now := s.n.wall.NowMs()
 		s.pub.softSinceMs.CompareAndSwap(0, now)
 		over = now-s.pub.softSinceMs.Load() > l.SoftSeconds*1000
-	}
-	if over {
-		s.n.stats.outputLimit.Add(1)
-		s.n.log.Warn("closing a client that reached its output buffer limit", "client", s.Line())
 	}
 	return over
 }

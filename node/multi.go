@@ -156,6 +156,8 @@ func (s *Session) execScope() engine.Scope {
 // runQueued is the function of EXEC's tx.
 func (s *Session) runQueued(tx *engine.Tx) {
 	s.out.Truncate(s.mark)
+	s.takeMail()
+	s.mark = s.out.Len()
 	tx.CheckExpired(&s.watch)
 	if s.watch.Dirty() {
 		s.out.NullArray()

@@ -13,9 +13,11 @@
 // drives: Tick, WriteLog, SyncLog, Checkpoint, TakeFrames.
 //
 // Locks, outermost first: Node.preparing (a shutdown), Node.repl.mu (the
-// sibling protocol), engine shard locks, commitLog.mu. Session state belongs to
-// the goroutine that drives the session; what others may touch of it is atomic
-// or under Session.mail.mu, a leaf. Node.clients.mu, Node.pause.mu and
+// sibling protocol), engine shard locks, commitLog.mu; messages are published
+// under shard locks, hence the registry of subscriptions comes after them, and
+// its lock is held while messages go into mail. Session state belongs to the
+// goroutine that drives the session; what others may touch of it is atomic or
+// under Session.mail.mu, a leaf. Node.clients.mu, Node.pause.mu and
 // Node.saves are leaves.
 package node
 
@@ -33,6 +35,7 @@ import (
 	"geocache/engine"
 	"geocache/lru"
 	"geocache/persist"
+	"geocache/pubsub"
 	"geocache/replicate"
 	"geocache/resp"
 )
@@ -106,6 +109,7 @@ type Node struct {
 	repl    repl
 	clients registry
 	pause   pause
+	pubsub  *pubsub.Registry[*Session]
 	stats   stats
 	saves   saves
 	startMs int64
@@ -139,7 +143,9 @@ func Open(o Options) (*Node, error) {
 	n.stats.init(table)
 	n.saves.init(n.startMs)
 	n.clients.init()
+	n.pubsub = pubsub.New[*Session](command.GlobMatch)
 	n.commit = newCommitLog(clock.NewHLC(o.Wall, 0))
+	n.openEvents()
 	n.engine = engine.New(engine.Options{
 		Shards: snap.Shards, Databases: snap.Databases, Seed: o.Seed, Rand: n.rand, Sink: n.commit, Fault: o.Faults.Engine,
 	})
@@ -194,6 +200,10 @@ func (n *Node) hookConfig() {
 		return nil
 	})
 	n.conf.OnChange("appendonly", n.switchAppendOnly)
+	n.conf.OnChange("notify-keyspace-events", func(_, next *config.Snapshot) error {
+		n.commit.events.configure(next.NotifyKeyspaceEvents)
+		return nil
+	})
 	n.conf.OnChange("maxmemory", func(_, _ *config.Snapshot) error {
 		n.evictMore.Store(true)
 		return nil

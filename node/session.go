@@ -83,6 +83,10 @@ type Session struct {
 	fetchErr      error
 	awaited       *awaited // what Await's work has come to, until the handler asks
 
+	subscribed bool // to anything; see pubsub.go
+	mail       mail
+	overran    atomic.Bool // closed for what mail it left unread
+
 	killed atomic.Bool
 	pub    public
 }
@@ -106,6 +110,8 @@ type public struct {
 	noEvict     atomic.Bool
 	noTouch     atomic.Bool
 	awaitsLog   atomic.Bool
+	listens     [3]atomic.Int32 // subscriptions by pubsub.Kind
+	listenBytes atomic.Int64    // of their memory
 
 	mu struct {
 		sync.Mutex
@@ -354,6 +360,7 @@ func (s *Session) protocolError(err error) {
 // appended belongs to the log position of this moment.
 func (s *Session) settle() {
 	s.pub.inBytes.Store(int64(len(s.in)))
+	s.takeMail()
 	n := s.out.Len()
 	s.pub.outBytes.Store(int64(n))
 	db := s.n.disk.db.Load()
@@ -465,15 +472,21 @@ func (s *Session) InputEnded() {
 // Close ends the session: the connection is gone.
 func (s *Session) Close() {
 	s.n.engine.Unwatch(&s.watch)
+	s.killed.Store(true)
+	s.n.pubsub.Drop(s)
+	s.dropMail()
+	if s.overran.Load() {
+		s.n.noteOverrun(s)
+	}
 	s.n.clients.remove(s)
 	s.n.clients.booked.Add(-s.booked)
 	s.booked = 0
-	s.killed.Store(true)
 }
 
 // kill makes the owning transport close the connection.
 func (s *Session) kill() {
 	s.killed.Store(true)
+	s.n.pubsub.Drop(s)
 	s.wake()
 }
 

@@ -111,6 +111,7 @@ func (s *Session) CloseAfterReply() { s.closing = true }
 // Reset implements command.Session: the connection as it was at first.
 func (s *Session) Reset() {
 	s.discard()
+	s.unsubscribeAll()
 	s.SetProto(2)
 	s.SelectDB(0)
 	s.SetName("")

@@ -167,6 +167,9 @@ func ExecAbort(cause Error) Error {
 	return Error("EXECABORT Transaction discarded because of: " + text)
 }
 
+// ErrShardSubscribe refuses SSUBSCRIBE inside MULTI.
+const ErrShardSubscribe Error = "ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client"
+
 // SubscribedOnly returns the refusal of a command on a RESP2 connection that has subscriptions.
 func SubscribedOnly(command string) Error {
 	return Error("ERR Can't execute '" + command + "': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in this context")

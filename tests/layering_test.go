@@ -28,7 +28,7 @@ var edges = map[string][]string{
 	"server":       {"node", "command", "config", "persist", "replicate", "engine", "op", "slab", "geo", "resp", "clock"},
 	"node": {"command", "script", "acl", "config", "pubsub", "replicate", "persist", "rdb",
 		"engine", "op", "lru", "geo", "resp", "clock"},
-	"command":   {"acl", "config", "engine", "op", "lru", "geo", "hll", "bitstr", "resp", "clock"},
+	"command":   {"acl", "config", "pubsub", "engine", "op", "lru", "geo", "hll", "bitstr", "resp", "clock"},
 	"script":    {"engine", "resp", "clock"},
 	"acl":       {},
 	"config":    {},
