@@ -19,8 +19,6 @@ func (ps *parts) add(ref slab.Ref, count int) {
 	ps.n++
 }
 
-func one(ref slab.Ref, count int) parts { return parts{n: 1, p: [3]part{{ref, count}}} }
-
 // where an insertion falls decides how full nodes are split: at the ends of the tree they stay full, because more of the
 // same is likely to follow; elsewhere they are halved.
 type where uint8
@@ -31,26 +29,33 @@ const (
 	atEnd
 )
 
+// insertion is what an Insert hands down, and what it gets back when a node had to be split.
+type insertion struct {
+	elem  *Elem
+	size  int // of the packed element
+	side  where
+	parts parts // of the node that was split last; none: it was not
+}
+
 // Insert puts e before the element that has the rank; at Len it appends. The slices of e are copied and may not alias the
 // tree.
 func (t *Tree) Insert(rank int, e Elem) {
 	t.mustHave(rank, 0)
+	x := insertion{elem: &e, size: t.size(&e)}
 	if t.Root.ref == 0 {
-		t.Root = Root{ref: t.newLeaf(nil, &e, nil), count: 1}
+		t.Root = Root{ref: t.newLeaf(nil, &e, x.size, nil, true), count: 1}
 		return
 	}
-	side := within
 	switch rank {
 	case t.Root.count:
-		side = atEnd
+		x.side = atEnd
 	case 0:
-		side = atStart
+		x.side = atStart
 	}
-	ps := t.insert(int(t.Root.height), t.Root.ref, t.Root.count, rank, &e, side)
+	t.Root.ref = t.insert(int(t.Root.height), t.Root.ref, t.Root.count, rank, &x)
 	t.Root.count++
-	t.Root.ref = ps.p[0].ref
-	if ps.n > 1 {
-		t.grow(&ps)
+	if x.parts.n > 0 {
+		t.grow(&x.parts)
 	}
 }
 
@@ -74,34 +79,39 @@ func (t *Tree) grow(ps *parts) {
 	t.Root.height++
 }
 
-func (t *Tree) insert(level int, ref slab.Ref, count, rank int, e *Elem, side where) parts {
+// insert returns what ref has become, unless it leaves parts in x.
+func (t *Tree) insert(level int, ref slab.Ref, count, rank int, x *insertion) slab.Ref {
 	if level == 0 {
-		return t.insertLeaf(ref, count, rank, e, side)
+		return t.insertLeaf(ref, count, rank, x)
 	}
 	in := t.view(ref, level)
 	i, rest := in.n-1, 0
-	if side == atEnd {
+	if x.side == atEnd {
 		rest = in.count(i)
 	} else {
 		i, rest = in.locate(rank)
-		if rest == 0 && i > 0 && t.Shape == Keyed && t.startsAfter(&in, level, i, e.Key) {
+		if rest == 0 && i > 0 && t.Shape == Keyed && t.startsAfter(&in, level, i, x.elem.Key) {
 			i--
 			rest = in.count(i)
 		}
 	}
-	ps := t.insert(level-1, in.ref(i), in.count(i), rest, e, side)
-	if ps.n == 1 {
-		in.setRef(i, ps.p[0].ref)
-		in.setCount(i, ps.p[0].count)
-		return one(ref, count+1)
+	child, c := in.ref(i), in.count(i)
+	made := t.insert(level-1, child, c, rest, x)
+	if x.parts.n > 0 {
+		return t.spread(level, ref, &in, i, x)
 	}
-	return t.spread(level, ref, &in, i, &ps, side)
+	if made != child {
+		in.setRef(i, made)
+	}
+	in.setCount(i, c+1)
+	return ref
 }
 
 // spread writes a node anew with the parts of child i in its place, and splits it if it has become too large.
-func (t *Tree) spread(level int, ref slab.Ref, in *inner, i int, ps *parts, side where) parts {
+func (t *Tree) spread(level int, ref slab.Ref, in *inner, i int, x *insertion) slab.Ref {
 	var room entries
 	es := t.gather(room[:0], in)
+	ps := &x.parts
 	es = append(es, room[:ps.n-1]...)
 	copy(es[i+ps.n:], es[i+1:in.n])
 	for k, p := range ps.p[:ps.n] {
@@ -110,17 +120,17 @@ func (t *Tree) spread(level int, ref slab.Ref, in *inner, i int, ps *parts, side
 			t.separate(es, i+k, level-1)
 		}
 	}
-	cut := len(es)
+	x.parts = parts{}
 	if size := t.entriesSize(es, level); size > innerMax {
-		cut = t.cutEntries(es, level, size, side)
+		cut := t.cutEntries(es, level, size, x.side)
+		ps.add(t.write(level, es[:cut]))
+		ps.add(t.write(level, es[cut:]))
+		t.free(ref, len(in.b))
+		return 0
 	}
-	var out parts
-	out.add(t.write(level, es[:cut]))
-	if cut < len(es) {
-		out.add(t.write(level, es[cut:]))
-	}
-	t.free(ref)
-	return out
+	made, _ := t.write(level, es)
+	t.free(ref, len(in.b))
+	return made
 }
 
 // cutEntries chooses how many of the children of a node stay in its first half.
@@ -138,54 +148,49 @@ func (t *Tree) cutEntries(es []entry, level, size int, side where) int {
 	return cut
 }
 
-func (t *Tree) insertLeaf(ref slab.Ref, count, rank int, e *Elem, side where) parts {
+func (t *Tree) insertLeaf(ref slab.Ref, count, rank int, x *insertion) slab.Ref {
 	b := t.A.Bytes(ref)
-	end := t.leafEnd(b)
-	if end+t.size(e) > leafMax[t.Shape] {
-		return t.splitLeaf(ref, b, count, rank, e, side)
+	at := t.leafEnd(b)
+	if at+x.size > leafMax[t.Shape] {
+		t.splitLeaf(ref, b, count, rank, x)
+		return 0
 	}
-	at := end
 	if rank < count {
 		at = t.walk(b, leafHead, rank)
 	}
-	return one(t.rewriteLeaf(ref, b, at, at, e), count+1)
+	return t.rewriteLeaf(ref, b, at, at, x.elem, x.size)
 }
 
-// splitLeaf makes several leaves of one that has no room for e.
-func (t *Tree) splitLeaf(ref slab.Ref, b []byte, count, rank int, e *Elem, side where) (out parts) {
-	switch side {
+// splitLeaf makes several leaves of one that has no room for another element.
+func (t *Tree) splitLeaf(ref slab.Ref, b []byte, count, rank int, x *insertion) {
+	out := &x.parts
+	switch x.side {
 	case atStart:
-		out.add(t.newLeaf(nil, e, nil), 1)
+		out.add(t.newLeaf(nil, x.elem, x.size, nil, true), 1)
 		out.add(ref, count)
-		return out
+		return
 	case atEnd:
 		out.add(ref, count)
-		out.add(t.newLeaf(nil, e, nil), 1)
-		return out
+		out.add(t.newLeaf(nil, x.elem, x.size, nil, true), 1)
+		return
 	}
-	at, end := t.walk(b, leafHead, rank), t.leafEnd(b)
-	size, limit := t.size(e), leafMax[t.Shape]
-	if at+size > limit && leafHead+size+end-at > limit {
+	at, end, limit := t.walk(b, leafHead, rank), t.leafEnd(b), leafMax[t.Shape]
+	if at+x.size > limit && leafHead+x.size+end-at > limit {
 		if rank > 0 {
-			out.add(t.newLeaf(b[leafHead:at], nil, nil), rank)
+			out.add(t.packLeaf(b[leafHead:at], nil, 0, nil), rank)
 		}
-		out.add(t.newLeaf(nil, e, nil), 1)
+		out.add(t.newLeaf(nil, x.elem, x.size, nil, true), 1)
 		if rank < count {
-			out.add(t.newLeaf(b[at:end], nil, nil), count-rank)
+			out.add(t.packLeaf(nil, nil, 0, b[at:end]), count-rank)
 		}
-		t.free(ref)
-		return out
-	}
-	n, cut := t.cutLeaf(b, count, end, rank, size)
-	if n <= rank {
-		out.add(t.newLeaf(b[leafHead:cut], nil, nil), n)
-		out.add(t.newLeaf(b[cut:at], e, b[at:end]), count+1-n)
+	} else if n, cut := t.cutLeaf(b, count, end, rank, x.size); n <= rank {
+		out.add(t.packLeaf(b[leafHead:cut], nil, 0, nil), n)
+		out.add(t.packLeaf(b[cut:at], x.elem, x.size, b[at:end]), count+1-n)
 	} else {
-		out.add(t.newLeaf(b[leafHead:at], e, b[at:cut]), n)
-		out.add(t.newLeaf(b[cut:end], nil, nil), count+1-n)
+		out.add(t.packLeaf(b[leafHead:at], x.elem, x.size, b[at:cut]), n)
+		out.add(t.packLeaf(nil, nil, 0, b[cut:end]), count+1-n)
 	}
-	t.free(ref)
-	return out
+	t.free(ref, len(b))
 }
 
 // cutLeaf chooses how many elements, the new one of the given rank and size counted among them, go into the first of two
@@ -227,7 +232,8 @@ func (t *Tree) Replace(rank int, e Elem) {
 		count = in.count(at)
 	}
 	before, limit := t.leafEnd(b), leafMax[t.Shape]
-	end := before - (to - from) + t.size(&e)
+	size := t.size(&e)
+	end := before - (to - from) + size
 	tooLarge := end > limit && count > 1
 	tooLight := end < before && end <= limit*3/8 && t.Root.height > 0
 	if tooLarge || tooLight || string(old.Key) != string(e.Key) {
@@ -235,7 +241,7 @@ func (t *Tree) Replace(rank int, e Elem) {
 		t.Insert(rank, e)
 		return
 	}
-	made := t.rewriteLeaf(ref, b, from, to, &e)
+	made := t.rewriteLeaf(ref, b, from, to, &e, size)
 	if t.Root.height == 0 {
 		t.Root.ref = made
 	} else {
@@ -266,7 +272,7 @@ func (t *Tree) DeleteRange(rank, n int) {
 			break
 		}
 		child := in.ref(0)
-		t.free(t.Root.ref)
+		t.free(t.Root.ref, len(in.b))
 		t.Root.ref = child
 		t.Root.height--
 	}
@@ -280,7 +286,7 @@ func (t *Tree) freeAll(level int, ref slab.Ref) {
 			t.freeAll(level-1, in.ref(i))
 		}
 	}
-	t.free(ref)
+	t.free(ref, len(t.A.Bytes(ref)))
 }
 
 // remove takes n of the count elements below ref, but not all, and returns what ref has become.
@@ -292,7 +298,7 @@ func (t *Tree) remove(level int, ref slab.Ref, count, rank, n int) slab.Ref {
 		if rank+n < count {
 			to = t.walk(b, from, n)
 		}
-		return t.rewriteLeaf(ref, b, from, to, nil)
+		return t.rewriteLeaf(ref, b, from, to, nil, 0)
 	}
 	in := t.view(ref, level)
 	i, rest := in.locate(rank)
@@ -303,13 +309,18 @@ func (t *Tree) remove(level int, ref slab.Ref, count, rank, n int) slab.Ref {
 	child := t.remove(level-1, in.ref(i), c, rest, n)
 	in.setRef(i, child)
 	in.setCount(i, c-n)
-	if !t.joins(&in, level, i) {
-		return ref
+	if t.joins(&in, level, i) {
+		return t.rejoin(level, ref, &in, i)
 	}
+	return ref
+}
+
+// rejoin writes a node anew in which child i joins neighbours.
+func (t *Tree) rejoin(level int, ref slab.Ref, in *inner, i int) slab.Ref {
 	var room entries
-	es := t.settle(t.gather(room[:0], &in), level-1, i)
+	es := t.settle(t.gather(room[:0], in), level-1, i)
 	made, _ := t.write(level, es)
-	t.free(ref)
+	t.free(ref, len(in.b))
 	return made
 }
 
@@ -340,7 +351,7 @@ func (t *Tree) removeAcross(level int, ref slab.Ref, in *inner, i, rest, n int) 
 		}
 	}
 	made, _ := t.write(level, es)
-	t.free(ref)
+	t.free(ref, len(in.b))
 	return made
 }
 
@@ -393,23 +404,26 @@ func (t *Tree) settle(es []entry, level, i int) []entry {
 }
 
 // join makes one node of two neighbours.
-func (t *Tree) join(level int, a, b entry) (ref slab.Ref) {
-	if level == 0 {
-		x, y := t.A.Bytes(a.ref), t.A.Bytes(b.ref)
-		ref = t.newLeaf(x[leafHead:t.leafEnd(x)], nil, y[leafHead:t.leafEnd(y)])
-	} else {
-		var room entries
-		in := t.view(a.ref, level)
-		seam := in.n
-		es := t.gather(room[:0], &in)
-		in = t.view(b.ref, level)
-		es = t.gather(es, &in)
-		t.separate(es, seam, level-1)
-		var kept [sepMax]byte // for settle may free the leaf it comes from
-		es[seam].sep = kept[:copy(kept[:], es[seam].sep)]
-		ref, _ = t.write(level, t.settle(es, level-1, seam))
+func (t *Tree) join(level int, a, b entry) slab.Ref {
+	if level > 0 {
+		return t.joinInner(level, a, b)
 	}
-	t.free(a.ref)
-	t.free(b.ref)
-	return ref
+	x, y := t.A.Bytes(a.ref), t.A.Bytes(b.ref)
+	made := t.packLeaf(x[leafHead:t.leafEnd(x)], nil, 0, y[leafHead:t.leafEnd(y)])
+	t.free(a.ref, len(x))
+	t.free(b.ref, len(y))
+	return made
+}
+
+func (t *Tree) joinInner(level int, a, b entry) slab.Ref {
+	x, y := t.view(a.ref, level), t.view(b.ref, level)
+	var room entries
+	es := t.gather(t.gather(room[:0], &x), &y)
+	t.separate(es, x.n, level-1)
+	var kept [sepMax]byte // for settle may free the leaf it comes from
+	es[x.n].sep = kept[:copy(kept[:], es[x.n].sep)]
+	made, _ := t.write(level, t.settle(es, level-1, x.n))
+	t.free(a.ref, len(x.b))
+	t.free(b.ref, len(y.b))
+	return made
 }

@@ -103,13 +103,19 @@ func (c *checker) leaf(b []byte, count int) error {
 		return fmt.Errorf("%d elements in a leaf of %d bytes", count, end)
 	case binary.LittleEndian.Uint16(b) == 0 && count > 1:
 		return fmt.Errorf("%d elements in a leaf without an end", count)
+	case isEven(b) && (end-leafHead)%count != 0:
+		return fmt.Errorf("%d even elements in %d bytes", count, end)
 	}
 	off := leafHead
 	for i := range count {
 		if off >= end {
 			return fmt.Errorf("leaf ends after %d of %d elements", i, count)
 		}
-		off = t.skip(b, off)
+		next := t.skip(b, off)
+		if isEven(b) && next-off != (end-leafHead)/count {
+			return fmt.Errorf("element %d of %d bytes in an even leaf", i, next-off)
+		}
+		off = next
 	}
 	if off != end {
 		return fmt.Errorf("leaf ends at %d instead of %d", off, end)

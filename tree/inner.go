@@ -62,17 +62,52 @@ func (in *inner) setCount(i, count int) {
 	}
 }
 
+// lanes adds up four counts of 16 bits, as two sums of 32 bits.
+func lanes(four uint64) uint64 {
+	const odd = 0x0000ffff0000ffff
+	return four&odd + four>>16&odd
+}
+
+// counts is the array of counts.
+func (in *inner) counts() []byte {
+	at := innerHead + 4*in.n
+	return in.b[at : at+in.width*in.n]
+}
+
 // sum counts the elements below the first i children.
 func (in *inner) sum(i int) int {
+	b := in.counts()[:in.width*i]
 	s := 0
-	for k := range i {
-		s += in.count(k)
+	if in.width == 8 {
+		for ; len(b) >= 8; b = b[8:] {
+			s += int(binary.LittleEndian.Uint64(b))
+		}
+		return s
 	}
-	return s
+	var pairs uint64
+	for ; len(b) >= 8; b = b[8:] {
+		pairs += lanes(binary.LittleEndian.Uint64(b))
+	}
+	for ; len(b) >= 2; b = b[2:] {
+		s += int(binary.LittleEndian.Uint16(b))
+	}
+	return s + int(uint32(pairs)) + int(pairs>>32)
 }
 
 // locate finds the child that holds a rank, and the rank within it. Ranks beyond the end lie beyond the end of the last.
 func (in *inner) locate(rank int) (i, rest int) {
+	b := in.counts()
+	if in.width == 2 {
+		for ; len(b) > 8; b = b[8:] {
+			pairs := lanes(binary.LittleEndian.Uint64(b))
+			four := int(uint32(pairs)) + int(pairs>>32)
+			if rank < four {
+				break
+			}
+			rank -= four
+			i += 4
+		}
+	}
 	for ; i < in.n-1; i++ {
 		c := in.count(i)
 		if rank < c {
@@ -107,10 +142,20 @@ func (t *Tree) used(in *inner) int {
 
 // route finds the child below which a key belongs.
 func (t *Tree) route(in *inner, level int, key []byte) int {
+	ends := in.b[innerHead+(4+in.width)*in.n:][:2*in.n]
+	seps := in.b[innerHead+(6+in.width)*in.n:]
 	lo, hi := 0, in.n // the child is in lo:hi
 	for hi-lo > 1 {
 		mid := int(uint(lo+hi) >> 1)
-		if t.startsAfter(in, level, mid, key) {
+		both := binary.LittleEndian.Uint32(ends[2*mid-2:])
+		from, to := both&^farBit&0xffff, both>>16
+		var after bool
+		if to&farBit != 0 {
+			after = t.startsAfter(in, level, mid, key)
+		} else {
+			after = bytes.Compare(key, seps[from:to]) < 0
+		}
+		if after {
 			hi = mid
 		} else {
 			lo = mid

@@ -3,7 +3,6 @@ package tree
 import (
 	"bytes"
 	"encoding/binary"
-	"math"
 
 	"geocache/slab"
 )
@@ -18,6 +17,12 @@ const (
 // are searched with comparisons and changed in their middle, so they are smaller.
 var leafMax = [...]int{Keyed: slab.ClassSize(960), Sequence: slab.ClassSize(2000)}
 
+// evenBit marks, in the field of end, a leaf whose elements are all of one packed size, so that offsets are computed. A
+// leaf may be even without being marked.
+const evenBit = 1 << 15
+
+func isEven(leaf []byte) bool { return leaf[1]&(evenBit>>8) != 0 }
+
 // uvarint reads a number and returns the offset behind it.
 func uvarint(b []byte, off int) (v, next int) {
 	if c := b[off]; c < 0x80 {
@@ -27,8 +32,14 @@ func uvarint(b []byte, off int) (v, next int) {
 }
 
 func longUvarint(b []byte, off int) (v, next int) {
-	u, n := binary.Uvarint(b[off:])
-	return int(u), off + n
+	for shift := 0; ; shift += 7 {
+		c := b[off]
+		off++
+		v |= int(c&0x7f) << shift
+		if c < 0x80 {
+			return v, off
+		}
+	}
 }
 
 func uvarintLen(v int) int {
@@ -38,6 +49,17 @@ func uvarintLen(v int) int {
 	}
 	return n
 }
+
+func putUvarint(b []byte, v int) int {
+	if v < 0x80 {
+		b[0] = byte(v)
+		return 1
+	}
+	return binary.PutUvarint(b, uint64(v))
+}
+
+// isPlain tells of the head of a value whether it is all that precedes the content: short, and no ext.
+func isPlain(head byte) bool { return head&0x81 == 0 }
 
 // skip returns the offset behind the element at off.
 func (t *Tree) skip(b []byte, off int) int {
@@ -55,10 +77,27 @@ func (t *Tree) skip(b []byte, off int) int {
 	return off + head>>1
 }
 
-// walk returns the offset n elements behind off.
+// walk returns the offset n elements behind off, in a leaf.
 func (t *Tree) walk(b []byte, off, n int) int {
+	if n > 1 && isEven(b) {
+		return off + n*(t.skip(b, leafHead)-leafHead)
+	}
+	if t.Shape == Sequence {
+		for range n {
+			if h := b[off]; isPlain(h) {
+				off += 1 + int(h>>1)
+			} else {
+				off = t.skip(b, off)
+			}
+		}
+		return off
+	}
 	for range n {
-		off = t.skip(b, off)
+		if k, h := b[off], b[off+1]; k < 0x80 && isPlain(h) {
+			off += 2 + int(k) + int(h>>1)
+		} else {
+			off = t.skip(b, off)
+		}
 	}
 	return off
 }
@@ -85,6 +124,35 @@ func (t *Tree) parse(b []byte, off int) (e Elem, next int) {
 	return e, next
 }
 
+// each calls fn for n elements of a leaf from off on, until it is false.
+func (t *Tree) each(b []byte, off, n int, fn func(Elem) bool) bool {
+	for range n {
+		var e Elem
+		if t.Shape == Sequence {
+			if h := b[off]; isPlain(h) {
+				next := off + 1 + int(h>>1)
+				e.Val = b[off+1 : next : next]
+				off = next
+			} else {
+				e, off = t.parse(b, off)
+			}
+		} else {
+			if k, h := b[off], b[off+1]; k < 0x80 && isPlain(h) {
+				v := off + 2 + int(k)
+				next := v + int(h>>1)
+				e.Key, e.Val = b[off+2:v:v], b[v:next:next]
+				off = next
+			} else {
+				e, off = t.parse(b, off)
+			}
+		}
+		if !fn(e) {
+			return false
+		}
+	}
+	return true
+}
+
 // size is what an element takes in a leaf.
 func (t *Tree) size(e *Elem) int {
 	n := uvarintLen(len(e.Val)<<1) + len(e.Val)
@@ -101,52 +169,97 @@ func (t *Tree) size(e *Elem) int {
 func (t *Tree) put(b []byte, e *Elem) {
 	n := 0
 	if t.Shape == Keyed {
-		n = binary.PutUvarint(b, uint64(len(e.Key)))
+		n = putUvarint(b, len(e.Key))
 	}
 	if len(e.Ext) == 0 {
-		n += binary.PutUvarint(b[n:], uint64(len(e.Val))<<1)
+		n += putUvarint(b[n:], len(e.Val)<<1)
 		n += copy(b[n:], e.Key)
 	} else {
-		n += binary.PutUvarint(b[n:], uint64(len(e.Val))<<1|1)
+		n += putUvarint(b[n:], len(e.Val)<<1|1)
 		n += copy(b[n:], e.Key)
-		n += binary.PutUvarint(b[n:], uint64(len(e.Ext)))
+		n += putUvarint(b[n:], len(e.Ext))
 		n += copy(b[n:], e.Ext)
 	}
 	copy(b[n:], e.Val)
 }
 
+// keyAt is the key of the element at off.
+func keyAt(b []byte, off int) []byte {
+	k, h := int(b[off]), b[off+1]
+	off += 2
+	if k >= 0x80 {
+		k, off = longUvarint(b, off-2)
+		h = b[off]
+		off++
+	}
+	for h >= 0x80 {
+		h = b[off]
+		off++
+	}
+	return b[off : off+k]
+}
+
 // seekLeaf finds the first of count keys at or above key, and the offset of its element.
-func seekLeaf(b []byte, count int, key []byte) (at, off int, found bool) {
+func (t *Tree) seekLeaf(b []byte, count int, key []byte) (at, off int, found bool) {
 	off = leafHead
-	for at < count {
-		klen, k := uvarint(b, off)
-		head, k := uvarint(b, k)
-		if c := bytes.Compare(b[k:k+klen], key); c >= 0 {
+	if isEven(b) {
+		size := t.skip(b, leafHead) - leafHead
+		for end := count; at < end; {
+			mid := int(uint(at+end) >> 1)
+			switch c := bytes.Compare(keyAt(b, leafHead+mid*size), key); {
+			case c == 0:
+				return mid, leafHead + mid*size, true
+			case c < 0:
+				at = mid + 1
+			default:
+				end = mid
+			}
+		}
+		return at, leafHead + at*size, false
+	}
+	for ; at < count; at++ {
+		if c := bytes.Compare(keyAt(b, off), key); c >= 0 {
 			return at, off, c == 0
 		}
-		off = k + klen
-		if head&1 != 0 {
-			var n int
-			n, off = uvarint(b, off)
-			off += n
+		off = t.walk(b, off, 1)
+	}
+	return at, off, false
+}
+
+// scanLeaf finds the first of count keys that equals key.
+func (t *Tree) scanLeaf(b []byte, count int, key []byte) (at, off int, found bool) {
+	off = leafHead
+	for ; at < count; at++ {
+		if k, h := b[off], b[off+1]; k < 0x80 && isPlain(h) {
+			next := off + 2 + int(k)
+			if int(k) == len(key) && string(b[off+2:next]) == string(key) {
+				return at, off, true
+			}
+			off = next + int(h>>1)
+			continue
 		}
-		off += head >> 1
-		at++
+		if bytes.Equal(keyAt(b, off), key) {
+			return at, off, true
+		}
+		off = t.skip(b, off)
 	}
 	return at, off, false
 }
 
 // leafEnd is the offset behind the last element.
 func (t *Tree) leafEnd(b []byte) int {
-	if end := int(binary.LittleEndian.Uint16(b)); end != 0 {
+	if end := int(binary.LittleEndian.Uint16(b)) &^ evenBit; end != 0 {
 		return end
 	}
 	return t.skip(b, leafHead)
 }
 
-func setLeafEnd(b []byte, end int) {
-	if end > math.MaxUint16 {
+func setLeafHead(b []byte, end int, even bool) {
+	switch {
+	case end >= evenBit:
 		end = 0
+	case even:
+		end |= evenBit
 	}
 	binary.LittleEndian.PutUint16(b, uint16(end))
 }
@@ -159,46 +272,60 @@ func (t *Tree) alloc(n int) (slab.Ref, []byte) {
 	return ref, b
 }
 
-func (t *Tree) free(ref slab.Ref) {
-	t.Root.bytes -= int64(len(t.A.Bytes(ref)))
+func (t *Tree) free(ref slab.Ref, blockBytes int) {
+	t.Root.bytes -= int64(blockBytes)
 	t.A.Free(ref)
 }
 
-// newLeaf makes a leaf of the packed elements a, then e unless it is nil, then the packed elements z.
-func (t *Tree) newLeaf(a []byte, e *Elem, z []byte) slab.Ref {
-	size := 0
-	if e != nil {
-		size = t.size(e)
-	}
+// newLeaf makes a leaf of the packed elements a, then e, which takes size bytes or is absent if that is 0, then the packed
+// elements z.
+func (t *Tree) newLeaf(a []byte, e *Elem, size int, z []byte, even bool) slab.Ref {
 	end := leafHead + len(a) + size + len(z)
 	ref, b := t.alloc(end)
-	setLeafEnd(b, end)
+	setLeafHead(b, end, even)
 	at := leafHead + copy(b[leafHead:], a)
-	if e != nil {
+	if size > 0 {
 		t.put(b[at:], e)
 	}
 	copy(b[at+size:], z)
 	return ref
 }
 
-// rewriteLeaf puts e, or nothing if it is nil, in place of the packed bytes from:to of a leaf. The leaf keeps its block if
-// that has the right class.
-func (t *Tree) rewriteLeaf(ref slab.Ref, b []byte, from, to int, e *Elem) slab.Ref {
-	size := 0
-	if e != nil {
-		size = t.size(e)
+// packLeaf is newLeaf for elements that may have become even.
+func (t *Tree) packLeaf(a []byte, e *Elem, size int, z []byte) slab.Ref {
+	ref := t.newLeaf(a, e, size, z, false)
+	b := t.A.Bytes(ref)
+	first, end := t.skip(b, leafHead), t.leafEnd(b)
+	off := first
+	for off < end {
+		next := t.skip(b, off)
+		if next-off != first-leafHead {
+			return ref
+		}
+		off = next
 	}
+	setLeafHead(b, end, true)
+	return ref
+}
+
+// rewriteLeaf puts e, which takes size bytes or is absent if that is 0, in place of the packed bytes from:to of a leaf. The
+// leaf keeps its block if that has the right class.
+func (t *Tree) rewriteLeaf(ref slab.Ref, b []byte, from, to int, e *Elem, size int) slab.Ref {
 	old := t.leafEnd(b)
+	even := from == leafHead && to == old
+	if !even && isEven(b) {
+		even = size == 0 || size == t.skip(b, leafHead)-leafHead
+	}
 	end := old - (to - from) + size
 	if slab.ClassSize(end) != len(b) {
-		made := t.newLeaf(b[leafHead:from], e, b[to:old])
-		t.free(ref)
+		made := t.newLeaf(b[leafHead:from], e, size, b[to:old], even)
+		t.free(ref, len(b))
 		return made
 	}
 	copy(b[from+size:], b[to:old])
-	if e != nil {
+	if size > 0 {
 		t.put(b[from:], e)
 	}
-	setLeafEnd(b, end)
+	setLeafHead(b, end, even)
 	return ref
 }

@@ -13,7 +13,7 @@ func (t *Tree) FreeSome(blocks int) (done bool) {
 		return true
 	}
 	if t.Root.height == 0 {
-		t.free(t.Root.ref)
+		t.A.Free(t.Root.ref)
 	} else if budget := max(blocks, 1); !t.freeSome(int(t.Root.height), t.Root.ref, &budget) {
 		return false
 	}
@@ -37,7 +37,7 @@ func (t *Tree) freeSome(level int, ref slab.Ref, budget *int) (done bool) {
 	if *budget == 0 {
 		return false
 	}
-	t.free(ref)
+	t.free(ref, len(t.A.Bytes(ref)))
 	*budget--
 	return true
 }
@@ -86,6 +86,6 @@ func (t *Tree) moveBlock(ref slab.Ref) slab.Ref {
 	old := t.A.Bytes(ref)
 	made, b := t.alloc(len(old))
 	copy(b, old)
-	t.free(ref)
+	t.free(ref, len(old))
 	return made
 }

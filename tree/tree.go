@@ -8,7 +8,7 @@
 //	                            Sequence                 [uvarint vlen<<1|x]       ([uvarint extlen] [ext]) [val]
 //
 // where x says that there is an ext. end is the offset behind the last element; it is 0 in a leaf of a single element that
-// is too long for the field. How many elements a leaf has is known above: by the parent, or the Root.
+// is too long for the field. Its highest bit says that all elements have one size, so that any is found at once. How many elements a leaf has is known above: by the parent, or the Root.
 //
 // An inner node holds, as arrays one behind the other, for each of its n children
 //
@@ -27,7 +27,6 @@
 package tree
 
 import (
-	"bytes"
 	"encoding/binary"
 
 	"geocache/slab"
@@ -132,7 +131,7 @@ func (t *Tree) Find(key []byte) (e Elem, rank int, found bool) {
 		ref, count = in.ref(i), in.count(i)
 	}
 	b := t.A.Bytes(ref)
-	at, off, found := seekLeaf(b, count, key)
+	at, off, found := t.seekLeaf(b, count, key)
 	if found {
 		e, _ = t.parse(b, off)
 	}
@@ -141,15 +140,30 @@ func (t *Tree) Find(key []byte) (e Elem, rank int, found bool) {
 
 // Scan searches from the front for an element with this very key, for Keyed trees whose elements are in another order.
 func (t *Tree) Scan(key []byte) (e Elem, rank int, found bool) {
-	t.Ascend(0, func(at Elem) bool {
-		if found = bytes.Equal(at.Key, key); found {
-			e = at
-			return false
+	if t.Root.ref == 0 {
+		return Elem{}, 0, false
+	}
+	return t.scan(int(t.Root.height), t.Root.ref, t.Root.count, key)
+}
+
+func (t *Tree) scan(level int, ref slab.Ref, count int, key []byte) (e Elem, rank int, found bool) {
+	if level == 0 {
+		b := t.A.Bytes(ref)
+		at, off, found := t.scanLeaf(b, count, key)
+		if found {
+			e, _ = t.parse(b, off)
 		}
-		rank++
-		return true
-	})
-	return e, rank, found
+		return e, at, found
+	}
+	in := t.view(ref, level)
+	for i := range in.n {
+		e, at, found := t.scan(level-1, in.ref(i), in.count(i), key)
+		rank += at
+		if found {
+			return e, rank, true
+		}
+	}
+	return Elem{}, rank, false
 }
 
 // At is the element of a rank, which must be below Len.
@@ -187,14 +201,7 @@ func (t *Tree) Ascend(rank int, fn func(Elem) bool) {
 func (t *Tree) ascend(level int, ref slab.Ref, count, rank int, fn func(Elem) bool) bool {
 	if level == 0 {
 		b := t.A.Bytes(ref)
-		off := t.walk(b, leafHead, rank)
-		for range count - rank {
-			var e Elem
-			if e, off = t.parse(b, off); !fn(e) {
-				return false
-			}
-		}
-		return true
+		return t.each(b, t.walk(b, leafHead, rank), count-rank, fn)
 	}
 	in := t.view(ref, level)
 	i, rest := in.locate(rank)
