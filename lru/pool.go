@@ -47,6 +47,14 @@ func (p *Pool) Take() (handle, score uint64, ok bool) {
 	return best.handle, best.score, true
 }
 
+// best is the highest score, 0 when the pool is empty.
+func (p *Pool) best() uint64 {
+	if p.n == 0 {
+		return 0
+	}
+	return p.candidates[p.n-1].score
+}
+
 // Len is the number of candidates held.
 func (p *Pool) Len() int { return p.n }
 

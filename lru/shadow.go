@@ -32,7 +32,7 @@ func (s *State) shade(hash uint64) {
 		}
 	}
 	// Until something is evicted all windows hold the same.
-	if !s.evicting || s.round.uses >= roundUses && s.duel.report(&s.round, capacity) {
+	if !s.evicting || s.round.uses >= roundUses && s.shared.report(&s.round, capacity) {
 		s.round = tally{}
 	}
 }
@@ -86,7 +86,7 @@ func (c *shadow) slot(hash uint64) int {
 // use reports a hit and makes the hash the newest.
 func (c *shadow) use(s *State, hash uint64, capacity int, win window) bool {
 	at := c.slot(hash)
-	w := adaptiveWord(0, s.clock)
+	w := adaptiveWord(0, s.shared.clock.Load())
 	if i := c.slots[at]; i != 0 {
 		c.entries[i-1].word = w | reusedBit
 		return true

@@ -6,16 +6,16 @@ package lru
 // for longest for its popularity. A window of all entries is plain sampled LRU.
 //
 // Which window is best depends on the traffic, by tens of points either way. So shadow caches, which hold hashes of a
-// sample of the keys, run one window each, and the [Duel] of their hit counts decides for all shards.
+// sample of the keys, run one window each, and the duel of their hit counts decides for all shards, in [Shared].
 
 // State is what the adaptive policy knows of one shard beside the words of its entries: see [State.Bytes]. The shard's
 // lock guards it. Make it with [NewState]; after a flush and when the policy comes into force, make it anew.
 //
 // Hashes are the engine's, 64 bits; two entries of equal hash share their fate.
 type State struct {
-	duel   *Duel
+	shared *Shared
+	shards int
 	sketch sketch
-	clock  uint32 // see advance
 	credit int
 	live   int // entries of the shard, as last told
 	main   chooser
@@ -35,9 +35,9 @@ const (
 	shadowMost  = 512
 )
 
-// NewState is the empty state for one of so many shards that share a Duel.
-func NewState(d *Duel, shards int) *State {
-	s := &State{duel: d, rng: 1, shadowMax: min(max(shadowTotal/max(shards, 1), shadowLeast), shadowMost)}
+// NewState is the empty state for one of so many shards, at least one.
+func NewState(shared *Shared, shards int) *State {
+	s := &State{shared: shared, shards: shards, rng: 1, shadowMax: min(max(shadowTotal/shards, shadowLeast), shadowMost)}
 	s.sketch.grow(0)
 	return s
 }
@@ -62,13 +62,13 @@ func (s *State) OnInsert(hash uint64, live int, nowMs int64) Word {
 	}
 	s.used(hash, insertCredit)
 	s.main.arrive(hash, s.live)
-	return adaptiveWord(nowMs, s.clock)
+	return adaptiveWord(nowMs, s.shared.clock.Load())
 }
 
 // OnUse is the word after a read or a write of an entry that was there before.
 func (s *State) OnUse(hash uint64, nowMs int64) Word {
 	s.used(hash, hitCredit)
-	return adaptiveWord(nowMs, s.clock) | reusedBit
+	return adaptiveWord(nowMs, s.shared.clock.Load()) | reusedBit
 }
 
 func (s *State) used(hash uint64, credit int) {
@@ -80,41 +80,54 @@ func (s *State) used(hash uint64, credit int) {
 	}
 }
 
-// The clock of recency goes by what presses on the shard, not by time: an insert counts as eight hits, and a shard as
-// large as it is now makes 512 ticks at most while it is replaced once. So it wraps long after an idle entry is gone.
+// The clock of recency goes by what presses on the cache, not by time: an insert counts as eight hits, and a cache as large
+// as it is now makes 512 ticks at most while it is replaced once. So it wraps long after an idle entry is gone.
 const (
 	hitCredit       = 1
 	insertCredit    = 8
 	ticksPerTurnLog = 9
 )
 
-func (s *State) insertsPerTick() int { return max(s.live>>ticksPerTurnLog, 1) }
+// insertsPerTick guesses the size of all shards from this one.
+func (s *State) insertsPerTick() int { return max(s.live*s.shards>>ticksPerTurnLog, 1) }
+
+func (s *State) ticksPerTurn() int { return s.live * s.shards / s.insertsPerTick() }
 
 func (s *State) advance(credit int) {
 	s.credit += credit
 	if s.credit >= insertCredit*s.insertsPerTick() {
 		s.credit = 0
-		s.clock++
+		s.shared.clock.Add(1)
 	}
 }
 
 // idleTicks is the age of a word's last use. Words of other policies count as one replacement of the shard old.
 func (s *State) idleTicks(w Word) uint64 {
 	if !w.adaptive() {
-		return uint64(s.live / s.insertsPerTick())
+		return uint64(s.ticksPerTurn())
 	}
-	return uint64((s.clock - uint32(w>>clockShift)) & clockMask)
+	return uint64((s.shared.clock.Load() - uint32(w>>clockShift)) & clockMask)
 }
 
 // Offer considers an entry that may be evicted.
-func (s *State) Offer(hash uint64, w Word) { s.main.offer(s, hash, w, s.duel.window()) }
+func (s *State) Offer(hash uint64, w Word) { s.main.offer(s, hash, w, s.shared.window()) }
+
+// Pressure says how due an eviction is in this shard. It compares between shards: where a shard holds few entries, evicting
+// from the one of two with the higher pressure keeps about what one cache without shards would keep.
+func (s *State) Pressure() uint64 {
+	win := s.shared.window()
+	if win == windowLRU {
+		return s.main.pool.best()
+	}
+	return uint64(s.main.ring.n) << 32 / uint64(win.entries(s.live))
+}
 
 // Victim names the entry to evict, out of all that were offered and those that leave the window. live is the number of
 // entries of the shard; find returns the word of the entry with this hash unless it is gone or may not be evicted. ok is
 // false when no candidate is left.
 func (s *State) Victim(live int, find func(hash uint64) (Word, bool)) (hash uint64, ok bool) {
 	s.live, s.evicting = live, true
-	return s.main.victim(s, live, s.duel.window(), find)
+	return s.main.victim(s, live, s.shared.window(), find)
 }
 
 // window is an index of windowPercent.
@@ -159,7 +172,7 @@ func (c *chooser) offer(s *State, hash uint64, w Word, win window) {
 // score is higher for what should go first. Entries used so recently that the window might hold them come last.
 func (s *State) score(hash uint64, w Word, win window) uint64 {
 	idle := s.idleTicks(w)
-	if win == windowLRU || idle < uint64(win.entries(s.live)/s.insertsPerTick()) {
+	if win == windowLRU || idle < uint64(win.entries(s.ticksPerTurn())) {
 		return idle
 	}
 	n := s.sketch.uses(spread(hash)) + 1

@@ -8,7 +8,7 @@ import (
 
 // adaptiveCache evicts the way an engine does with a State: entries in shards, random samples.
 type adaptiveCache struct {
-	duel     Duel
+	shared   Shared
 	shards   []*adaptiveShard
 	capacity int
 	live     int
@@ -24,7 +24,7 @@ type adaptiveShard struct {
 func newAdaptiveCache(capacity, shards int, seed uint64) *adaptiveCache {
 	c := &adaptiveCache{capacity: capacity, rng: rand.New(rand.NewPCG(seed, 1))}
 	for range shards {
-		c.shards = append(c.shards, &adaptiveShard{state: NewState(&c.duel, shards), index: map[uint64]int{}})
+		c.shards = append(c.shards, &adaptiveShard{state: NewState(&c.shared, shards), index: map[uint64]int{}})
 	}
 	return c
 }
@@ -45,29 +45,30 @@ func (c *adaptiveCache) get(key uint64, nowMs int64) bool {
 	return false
 }
 
-// evict takes from the fuller of two random shards.
+// evict takes from the one of two random shards that has the worse candidate.
 func (c *adaptiveCache) evict() {
-	s := c.shards[c.rng.IntN(len(c.shards))]
-	if o := c.shards[c.rng.IntN(len(c.shards))]; len(o.entries) > len(s.entries) {
-		s = o
-	}
 	for {
-		if len(s.entries) == 0 {
-			s = c.shards[c.rng.IntN(len(c.shards))]
-			continue
+		s, o := c.sampled(), c.sampled()
+		if o.state.Pressure() > s.state.Pressure() {
+			s = o
 		}
-		if s.evict(c.rng) {
+		if s.evict() {
 			c.live--
 			return
 		}
 	}
 }
 
-func (s *adaptiveShard) evict(rng *rand.Rand) bool {
-	for range DefaultParams().Samples {
-		e := s.entries[rng.IntN(len(s.entries))]
+func (c *adaptiveCache) sampled() *adaptiveShard {
+	s := c.shards[c.rng.IntN(len(c.shards))]
+	for i := 0; i < DefaultParams().Samples && len(s.entries) > 0; i++ {
+		e := s.entries[c.rng.IntN(len(s.entries))]
 		s.state.Offer(e.key, e.word)
 	}
+	return s
+}
+
+func (s *adaptiveShard) evict() bool {
 	hash, ok := s.state.Victim(len(s.entries), s.word)
 	if !ok {
 		return false
@@ -127,7 +128,7 @@ func TestTinyLFUFollowsTheTraffic(t *testing.T) {
 		plain := hitPercent(newSampledCache(AllkeysLRU, c.capacity, 1).get, c.stream, 1)
 		adaptive := newAdaptiveCache(c.capacity, 1, 1)
 		got := hitPercent(adaptive.get, c.stream, 1)
-		t.Logf("%-7s %5d: LRU %6.2f%%, adaptive %6.2f%%, difference %+6.2f, window %d%%", c.name, c.capacity, plain, got, got-plain, adaptive.duel.WindowPercent())
+		t.Logf("%-7s %5d: LRU %6.2f%%, adaptive %6.2f%%, difference %+6.2f, window %d%%", c.name, c.capacity, plain, got, got-plain, adaptive.shared.WindowPercent())
 		if got < plain+c.gain {
 			t.Errorf("%s, %d entries: %+.2f points over LRU, want %+.2f", c.name, c.capacity, got-plain, c.gain)
 		}
@@ -152,13 +153,13 @@ func TestWordsOfAllPolicies(t *testing.T) {
 	rng := rand.New(rand.NewPCG(4, 4))
 	pr := DefaultParams()
 	for round := range 50 {
-		s := &adaptiveShard{state: NewState(&Duel{}, 1), index: map[uint64]int{}}
+		s := &adaptiveShard{state: NewState(&Shared{}, 1), index: map[uint64]int{}}
 		now := base + rng.Int64N(dayMs)
 		policy := NoEviction
 		for step := range 3000 {
 			if step%300 == 0 {
 				policy = Policy(rng.IntN(int(policyCount)))
-				s.state = NewState(&Duel{}, 1)
+				s.state = NewState(&Shared{}, 1)
 			}
 			now += rng.Int64N(2 * tickMs)
 			hash := spread(rng.Uint64N(400))
@@ -183,15 +184,19 @@ func TestWordsOfAllPolicies(t *testing.T) {
 			if f := w.Freq(now, pr); !w.holdsFrequency() && f != initialCount {
 				t.Fatalf("round %d, %v: frequency %d of a word without one", round, policy, f)
 			}
-			if len(s.entries) > 100 && !s.evict(rng) {
-				t.Fatalf("round %d, %v: no victim", round, policy)
+			if len(s.entries) > 100 {
+				e := s.entries[rng.IntN(len(s.entries))]
+				s.state.Offer(e.key, e.word)
+				if !s.evict() {
+					t.Fatalf("round %d, %v: no victim", round, policy)
+				}
 			}
 		}
 	}
 }
 
 func TestAdaptiveIdleTime(t *testing.T) {
-	s := NewState(&Duel{}, 1)
+	s := NewState(&Shared{}, 1)
 	w := s.OnInsert(1, 1, base)
 	for _, idle := range []int64{0, hourMs, 3 * dayMs, 10 * dayMs} {
 		if got := w.IdleMs(base + idle); got < idle-minuteMs || got > idle+minuteMs {
@@ -227,12 +232,12 @@ func TestStateIsBounded(t *testing.T) {
 }
 
 func TestVictimMayBeRefused(t *testing.T) {
-	s := NewState(&Duel{}, 1)
+	s := NewState(&Shared{}, 1)
 	for hash := range uint64(100) {
 		s.Offer(hash, s.OnInsert(hash, int(hash)+1, base))
 	}
 	none := func(uint64) (Word, bool) { return 0, false }
-	s.duel.chosen.Store(uint32(windowNarrow))
+	s.shared.chosen.Store(uint32(windowNarrow))
 	for range 3 {
 		if hash, ok := s.Victim(100, none); ok {
 			t.Fatalf("%d is a victim though nothing may be evicted", hash)
@@ -241,7 +246,7 @@ func TestVictimMayBeRefused(t *testing.T) {
 }
 
 func TestShadowAgainstMap(t *testing.T) {
-	s := NewState(&Duel{}, 64)
+	s := NewState(&Shared{}, 64)
 	s.makeShadows()
 	c := &s.shadows[0]
 	held := map[uint64]bool{}
@@ -323,7 +328,7 @@ func TestRingKeepsOrder(t *testing.T) {
 func BenchmarkOnUse(b *testing.B) {
 	for _, live := range []int{1000, 100_000, 1_000_000} {
 		b.Run(fmt.Sprint(live), func(b *testing.B) {
-			s := NewState(&Duel{}, 16)
+			s := NewState(&Shared{}, 16)
 			for i := range live {
 				s.OnInsert(spread(uint64(i)), i+1, base)
 			}

@@ -5,9 +5,11 @@ import (
 	"sync/atomic"
 )
 
-// Duel is the choice of window for all shards of one engine, by what their shadows hit of late. Safe for concurrent use;
-// nobody ever waits for it. The zero value is ready and begins with LRU.
-type Duel struct {
+// Shared is what the shards of one engine have in common under the adaptive policy: the clock of recency, and the window
+// that wins the duel of the shadows. Safe for concurrent use; nobody ever waits for it. The zero value is ready and begins
+// with LRU.
+type Shared struct {
+	clock  atomic.Uint32
 	chosen atomic.Uint32
 
 	mu   sync.Mutex // below a shard's lock, only ever tried
@@ -31,14 +33,14 @@ type tally struct {
 	hits [windowCount]int
 }
 
-func (d *Duel) window() window { return window(d.chosen.Load()) }
+func (d *Shared) window() window { return window(d.chosen.Load()) }
 
 // WindowPercent is the size of the window in force, in percent of the entries; 100 means LRU.
-func (d *Duel) WindowPercent() int { return windowPercent[d.window()] }
+func (d *Shared) WindowPercent() int { return windowPercent[d.window()] }
 
 // report adds a round of shadows of so many entries. It returns false where another shard is reporting just now; the
 // round then waits in its shard.
-func (d *Duel) report(t *tally, capacity int) bool {
+func (d *Shared) report(t *tally, capacity int) bool {
 	if !d.mu.TryLock() {
 		return false
 	}
