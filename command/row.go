@@ -232,6 +232,9 @@ type Ctx struct {
 	Host Host
 	// InExec is on where EXEC runs the command: locks on data are held.
 	InExec Switch
+	// Woken is on where a command that waited runs again: see Block.
+	Woken Switch
+	block *Block
 }
 
 // Key is argument i as a key of the session's database.

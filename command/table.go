@@ -16,9 +16,10 @@ type Table struct {
 	all    int // rows with their subcommands
 }
 
-// New builds the table of all groups.
-func New() (*Table, error) {
+// New builds the table of all groups, and of more where a test brings some.
+func New(more ...Row) (*Table, error) {
 	return build(
+		more,
 		connectionRows(), stringRows(), keyRows(), transactionRows(),
 		serverRows(), persistRows(), regionRows(), pubSubRows(),
 	)

@@ -54,16 +54,16 @@ const (
 	waitEnded                   // has been given up
 )
 
-// End gives the wait up and reports whether it was still on: if so, nobody
-// will serve it. It takes no shard lock; Forget has to follow.
+// End gives the wait up, unless it has ended well, and reports whether it has:
+// then nobody has served it or will. It takes no shard lock; Forget has to
+// follow.
 func (w *Waiter) End() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.state != waitOn {
-		return false
+	if w.state == waitOn {
+		w.state = waitEnded
 	}
-	w.state = waitEnded
-	return true
+	return w.state == waitEnded
 }
 
 // place is a waiter's place in the queue of one key.

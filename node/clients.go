@@ -20,14 +20,15 @@ type registry struct {
 	next     int64
 	sessions map[int64]*Session
 	parked   map[*Session]bool
-	sleeping map[*Session]int64 // until when, in milliseconds
-	lastMs   int64              // of the last sweep
-	booked   atomic.Int64       // about the sum of all buffers, see Session.book
+	timers   timers
+	timed    int64        // how often a session was given a time
+	lastMs   int64        // of the last sweep
+	booked   atomic.Int64 // about the sum of all buffers, see Session.book
 	awaiting waiters
 }
 
 func (r *registry) init() {
-	r.sessions, r.parked, r.sleeping = map[int64]*Session{}, map[*Session]bool{}, map[*Session]int64{}
+	r.sessions, r.parked = map[int64]*Session{}, map[*Session]bool{}
 }
 
 func (r *registry) add(s *Session) {
@@ -43,30 +44,7 @@ func (r *registry) remove(s *Session) {
 	defer r.Unlock()
 	delete(r.sessions, s.id)
 	delete(r.parked, s)
-	delete(r.sleeping, s)
-}
-
-func (r *registry) sleep(s *Session, untilMs int64) {
-	r.Lock()
-	defer r.Unlock()
-	r.sleeping[s] = untilMs
-}
-
-// wakeSleepers wakes the sessions whose sleep is over.
-func (r *registry) wakeSleepers(nowMs int64) {
-	r.Lock()
-	var list []*Session
-	for s, until := range r.sleeping {
-		if nowMs >= until {
-			delete(r.sleeping, s)
-			list = append(list, s)
-		}
-	}
-	r.Unlock()
-	slices.SortFunc(list, func(a, b *Session) int { return cmp.Compare(a.id, b.id) })
-	for _, s := range list {
-		s.wake()
-	}
+	r.unscheduleLocked(s)
 }
 
 func (r *registry) park(s *Session) {

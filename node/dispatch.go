@@ -17,6 +17,7 @@ const (
 	parkLogFull             // the log-writer has fallen behind
 	parkRows                // values that may leave memory once their rows are written
 	parkSleeping            // DEBUG SLEEP
+	parkWaiting             // keys that change
 )
 
 func compatOf(s *config.Snapshot) resp.Compat {
@@ -101,6 +102,10 @@ func (s *Session) call(row *command.Row) bool {
 	if !s.run(sc, s.runFn) {
 		return false
 	}
+	if s.wait != nil {
+		s.parkWaiting()
+		return false
+	}
 	s.account(row, start)
 	return true
 }
@@ -112,6 +117,10 @@ func (s *Session) runTx(tx *engine.Tx) {
 	s.mark = s.out.Len()
 	s.ctx.Tx = tx
 	s.ctx.Row.Run(&s.ctx)
+	s.wait = nil
+	if b := s.ctx.TakeBlock(); b != nil {
+		s.await(tx, b)
+	}
 	s.ctx.Tx = nil
 }
 
@@ -128,12 +137,13 @@ func (s *Session) run(sc engine.Scope, fn func(*engine.Tx)) bool {
 		return true
 	}
 	s.tx.NoTouch = s.noTouch
-	err := s.tx.Run(sc, s.nowMs(), fn)
+	err := runWide(s.tx, sc, s.nowMs(), fn)
 	if err == nil {
 		s.fetches = 0
 		return true
 	}
 	s.out.Truncate(s.mark)
+	s.wait = nil
 	need := err.(*engine.NeedRow)
 	if s.fetches++; s.fetches > maxFetches {
 		s.fetches = 0

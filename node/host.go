@@ -15,10 +15,6 @@ func (n *Node) NowMicros() int64 { return n.wall.NowMs()*1000 + n.opts.Micros()%
 // HasUser implements command.Host.
 func (n *Node) HasUser(name string) bool { return name == defaultUser }
 
-// Unblock implements command.Host. No command of this version blocks on keys,
-// so there is nothing it could end.
-func (n *Node) Unblock(int64, command.Switch) bool { return false }
-
 // ConfigSet implements command.Host.
 func (n *Node) ConfigSet(pairs []config.Pair, caller config.Caller, inExec command.Switch) error {
 	if inExec == command.Off {

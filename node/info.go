@@ -155,15 +155,15 @@ func (n *Node) infoView(counts func() map[int]engine.DBInfo) *infoView {
 
 // clientTotals are sums and maxima over all sessions.
 type clientTotals struct {
-	count, blocked, watching int
-	bytes                    int64 // of sessions and their buffers
-	maxIn, maxOut            int64
+	count, blocked, timed, watching int
+	bytes                           int64 // of sessions and their buffers
+	maxIn, maxOut                   int64
 }
 
 func (r *registry) totals() (t clientTotals) {
 	r.Lock()
 	defer r.Unlock()
-	t.count = len(r.sessions)
+	t.count, t.timed = len(r.sessions), len(r.timers)
 	for _, s := range r.sessions {
 		in, out := s.pub.inBytes.Load(), s.outputBytes()
 		t.bytes += s.memory()

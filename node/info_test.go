@@ -63,7 +63,6 @@ var absent = []struct{ names, why string }{
 	{"hz configured_hz", "Background work has a fixed pace."},
 	{"lru_clock", "Recency is kept in another form."},
 	{"cluster_connections mem_cluster_links", "There is no Redis Cluster bus."},
-	{"clients_in_timeout_table", "No command waits for keys with a timeout."},
 	{"tracking_clients tracking_total_keys tracking_total_items tracking_total_prefixes", "There is no CLIENT TRACKING."},
 	{"used_memory_lua used_memory_lua_human used_memory_vm_eval used_memory_scripts_eval number_of_cached_scripts number_of_functions number_of_libraries used_memory_vm_functions used_memory_vm_total used_memory_vm_total_human used_memory_functions used_memory_scripts used_memory_scripts_human", "There are no scripts and functions."},
 	{"allocator_allocated allocator_active allocator_resident allocator_frag_ratio allocator_frag_bytes allocator_rss_ratio allocator_rss_bytes rss_overhead_ratio rss_overhead_bytes", "They are figures of jemalloc; see go_heap_bytes."},

@@ -91,8 +91,9 @@ func infoClients() []infoField {
 		{"maxclients", "The configured limit.", func(v *infoView) any { return v.conf.MaxClients }},
 		{"client_recent_max_input_buffer", "Bytes of the largest input buffer now.", func(v *infoView) any { return v.clients.maxIn }},
 		{"client_recent_max_output_buffer", "Bytes of the largest output buffer now.", func(v *infoView) any { return v.clients.maxOut }},
-		{"blocked_clients", "Connections whose command waits: for CLIENT PAUSE, a value on disk, the log, DEBUG SLEEP.", func(v *infoView) any { return v.clients.blocked }},
+		{"blocked_clients", "Connections whose command waits: for keys to change, CLIENT PAUSE, a value on disk, the log, DEBUG SLEEP.", func(v *infoView) any { return v.clients.blocked }},
 		{"pubsub_clients", "Connections with subscriptions.", func(v *infoView) any { return v.n.pubsub.Peers() }},
+		{"clients_in_timeout_table", "Connections of these whose wait ends at a time.", func(v *infoView) any { return v.clients.timed }},
 		{"watching_clients", "Connections that WATCH keys.", func(v *infoView) any { return v.clients.watching }},
 	}
 }

@@ -186,8 +186,13 @@ func (s *Session) runQueued(tx *engine.Tx) {
 		s.account(q.row, start)
 	}
 	s.mark = execMark
+	if tx.HasWaiters() {
+		tx.SetNow(s.n.wall.NowMs())
+	}
 }
 
+// require ends the run unless all that the queued commands name, and all that
+// serving those who wait for it may need, is locked and in memory.
 func (s *Session) require(tx *engine.Tx) {
 	db := int(s.pub.db.Load())
 	for _, q := range s.multi.queue {
@@ -195,8 +200,10 @@ func (s *Session) require(tx *engine.Tx) {
 			continue
 		}
 		c := command.Ctx{Args: q.args, Row: q.row, DB: db, Sess: s, Host: s.n}
-		for _, k := range c.Scope(nil) {
+		keys := c.Scope(nil)
+		for _, k := range keys {
 			tx.Require(k)
 		}
+		tx.RequireWaiters(keys)
 	}
 }

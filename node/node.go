@@ -13,11 +13,11 @@
 // drives: Tick, WriteLog, SyncLog, Checkpoint, TakeFrames.
 //
 // Locks, outermost first: Node.preparing (a shutdown), Node.repl.mu (the
-// sibling protocol), engine shard locks, commitLog.mu; messages are published
-// under shard locks, hence the registry of subscriptions comes after them, and
-// its lock is held while messages go into mail. Session state belongs to the
-// goroutine that drives the session; what others may touch of it is atomic or
-// under Session.mail.mu, a leaf. Node.clients.mu, Node.pause.mu and
+// sibling protocol), Node.stirring, engine shard locks, commitLog.mu; messages
+// are published under shard locks, hence the registry of subscriptions comes
+// after them, and its lock is held while messages go into mail. Session state
+// belongs to the goroutine that drives the session; what others may touch of it
+// is atomic or under Session.mail.mu, a leaf. Node.clients.mu, Node.pause.mu and
 // Node.saves are leaves.
 package node
 
@@ -59,6 +59,9 @@ type Options struct {
 	// WriteLog or TakeFrames has work.
 	WakeLog   func()
 	WakeLinks func()
+	// WakeTimers says, likewise, that WakeTimed is due sooner than it was. It
+	// may be nil where Tick's pace will do.
+	WakeTimers func()
 	// RewriteConfig hands the configuration file's text to rewrite and
 	// replaces the file with the result.
 	RewriteConfig func(rewrite func(old string) string) error
@@ -71,6 +74,8 @@ type Options struct {
 	Stop func()
 	// Process describes the process for INFO.
 	Process func() ProcessInfo
+	// Commands are rows of a test's own.
+	Commands []command.Row
 	// Faults are planted by tests that want to see the checkers find them.
 	Faults Faults
 }
@@ -97,22 +102,23 @@ type ProcessInfo struct {
 
 // Node is one region.
 type Node struct {
-	opts    Options
-	conf    *config.Config
-	table   *command.Table
-	engine  *engine.Engine
-	commit  *commitLog
-	log     *slog.Logger
-	wall    clock.Wall
-	rand    *clock.Rand
-	disk    disk
-	repl    repl
-	clients registry
-	pause   pause
-	pubsub  *pubsub.Registry[*Session]
-	stats   stats
-	saves   saves
-	startMs int64
+	opts     Options
+	conf     *config.Config
+	table    *command.Table
+	engine   *engine.Engine
+	commit   *commitLog
+	log      *slog.Logger
+	wall     clock.Wall
+	rand     *clock.Rand
+	disk     disk
+	repl     repl
+	clients  registry
+	pause    pause
+	pubsub   *pubsub.Registry[*Session]
+	stirring stirring
+	stats    stats
+	saves    saves
+	startMs  int64
 
 	loading  atomic.Bool
 	stopping atomic.Bool
@@ -134,9 +140,12 @@ type Node struct {
 
 // Open builds a node and recovers its data.
 func Open(o Options) (*Node, error) {
-	table, err := command.New()
+	table, err := command.New(o.Commands...)
 	if err != nil {
 		return nil, err
+	}
+	if o.WakeTimers == nil {
+		o.WakeTimers = func() {}
 	}
 	snap := o.Config.Load()
 	n := &Node{opts: o, conf: o.Config, table: table, log: o.Log, wall: o.Wall, rand: clock.NewRand(o.Seed), startMs: o.Wall.NowMs()}
@@ -149,6 +158,7 @@ func Open(o Options) (*Node, error) {
 	n.engine = engine.New(engine.Options{
 		Shards: snap.Shards, Databases: snap.Databases, Seed: o.Seed, Rand: n.rand, Sink: n.commit, Fault: o.Faults.Engine,
 	})
+	n.stirring.tx = n.engine.NewTx()
 	if err := n.openDisk(); err != nil {
 		return nil, err
 	}
@@ -240,7 +250,8 @@ func (n *Node) withWorld(fn func()) {
 func (n *Node) Tick() {
 	now := n.wall.NowMs()
 	n.endPause(now)
-	n.clients.wakeSleepers(now)
+	n.WakeTimed()
+	n.stir()
 	n.expireCycle(now)
 	if n.evictMore.Swap(false) {
 		n.fitMemory()

@@ -41,7 +41,11 @@ func (h host) Apply(b op.Batch) error {
 	if n.disk.db.Load().Log.Full() {
 		return replicate.ErrFull
 	}
-	return n.engine.Apply(b, engine.FromSibling, n.wall.NowMs())
+	if err := n.engine.Apply(b, engine.FromSibling, n.wall.NowMs()); err != nil {
+		return err
+	}
+	n.stir()
+	return nil
 }
 
 func (h host) ExportState(cursor uint64, maxBytes int) ([]replicate.StateEntry, uint64, error) {

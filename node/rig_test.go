@@ -34,6 +34,7 @@ func newRig(t *testing.T, options ...string) *rig {
 		Spawn:     func(f func()) { f() },
 		Log:       slog.New(slog.DiscardHandler), RunID: strings.Repeat("ab", 20),
 		WakeLog: func() {}, WakeLinks: func() {}, Stop: func() {},
+		Commands: waitRows(),
 		Process: func() ProcessInfo {
 			return ProcessInfo{
 				PID: 42, Version: "9.9", OS: "plan9", Arch: "mips", Executable: "/x/geocache", ConfigFile: "/x/g.conf", TCPPort: 6379,

@@ -81,6 +81,8 @@ type Session struct {
 	fetches       int   // by the command that is waiting
 	fetching      atomic.Bool
 	fetchErr      error
+	wait          *wait    // of the command the session is parked on
+	timer         timer    // guarded by the registry
 	awaited       *awaited // what Await's work has come to, until the handler asks
 
 	subscribed bool // to anything; see pubsub.go
@@ -107,6 +109,7 @@ type public struct {
 	softSinceMs atomic.Int64
 	proto       atomic.Int32
 	blocked     atomic.Bool
+	wait        atomic.Pointer[wait]
 	noEvict     atomic.Bool
 	noTouch     atomic.Bool
 	awaitsLog   atomic.Bool
@@ -260,12 +263,24 @@ func (s *Session) Resume() {
 		return
 	}
 	s.readClock()
-	if s.parked != notParked && (s.pending == nil || s.execute(s.pending)) {
+	if s.parked != notParked && s.goOn() {
 		s.parked = notParked
 		s.pending = nil
 		s.in = s.keep(s.in, s.process(s.in))
 	}
 	s.settle()
+}
+
+// goOn goes on with what the session is parked on and reports whether that is
+// over.
+func (s *Session) goOn() bool {
+	switch {
+	case s.wait != nil:
+		return s.endWait()
+	case s.pending == nil:
+		return true
+	}
+	return s.execute(s.pending)
 }
 
 // readClock reads the time where a call into the session begins. From there on
@@ -294,7 +309,7 @@ func (s *Session) process(buf []byte) (consumed int) {
 			break
 		}
 		consumed += n
-		if len(args) > 0 && !s.execute(args) {
+		if len(args) > 0 && !s.execute(args) && s.wait == nil {
 			// The words must outlive buf while the session is parked.
 			s.pending = cloneArgs(args)
 		}
@@ -312,7 +327,7 @@ func (s *Session) process(buf []byte) (consumed int) {
 func (s *Session) parkSleeping() {
 	s.parked = parkSleeping
 	s.pub.blocked.Store(true)
-	s.n.clients.sleep(s, s.sleepUntilMs)
+	s.n.wakeAt(s, s.sleepUntilMs)
 }
 
 // asleep reports whether DEBUG SLEEP still holds the session.
@@ -466,11 +481,13 @@ func (s *Session) Closing() bool {
 // answered has left.
 func (s *Session) InputEnded() {
 	s.dropTaken()
+	s.giveUp()
 	s.closing = true
 }
 
 // Close ends the session: the connection is gone.
 func (s *Session) Close() {
+	s.giveUp()
 	s.n.engine.Unwatch(&s.watch)
 	s.killed.Store(true)
 	s.n.pubsub.Drop(s)

@@ -18,6 +18,7 @@ const (
 // steps is what the loops drive.
 type steps interface {
 	Tick()
+	WakeTimed() (nextMs int64)
 	WriteLog() (more bool)
 	LogAwaited() bool
 	SyncLog()
@@ -43,7 +44,7 @@ type loops struct {
 	running sync.WaitGroup
 }
 
-func startLoops(n steps, k *links, wakeLog, wakeLinks bell) *loops {
+func startLoops(n steps, k *links, wakeLog, wakeLinks, wakeTimers bell) *loops {
 	l := &loops{stop: make(chan struct{})}
 	l.every(tickEvery, nil, n.Tick)
 	l.every(syncEvery, nil, n.SyncLog)
@@ -55,7 +56,27 @@ func startLoops(n steps, k *links, wakeLog, wakeLinks bell) *loops {
 	})
 	l.every(checkpointEvery, nil, func() { l.drain(n.Checkpoint) })
 	l.every(linksEvery, wakeLinks, k.step)
+	l.timers(n, wakeTimers)
 	return l
+}
+
+// timers ends waits to the millisecond.
+func (l *loops) timers(n steps, b bell) {
+	l.running.Go(func() {
+		t := time.NewTimer(0)
+		defer t.Stop()
+		for {
+			select {
+			case <-l.stop:
+				return
+			case <-t.C:
+			case <-b:
+			}
+			if next := n.WakeTimed(); next != 0 {
+				t.Reset(time.Until(time.UnixMilli(next)))
+			}
+		}
+	})
 }
 
 // every runs step at each interval and each ring.

@@ -66,9 +66,9 @@ type Server struct {
 	links   *links
 	boss    supervisor
 
-	wakeLog, wakeLinks bell
-	stop               chan struct{}
-	stopOnce           sync.Once
+	wakeLog, wakeLinks, wakeTimers bell
+	stop                           chan struct{}
+	stopOnce                       sync.Once
 }
 
 // Run serves until a signal or SHUTDOWN asks to end.
@@ -79,7 +79,7 @@ func Run(o Options) error {
 	}
 	s := &Server{
 		opts: o, conf: o.Config, log: log, stop: make(chan struct{}),
-		wakeLog: newBell(), wakeLinks: newBell(),
+		wakeLog: newBell(), wakeLinks: newBell(), wakeTimers: newBell(),
 	}
 	err = s.run()
 	if err != nil {
@@ -219,7 +219,7 @@ func (s *Server) open(snap *config.Snapshot) error {
 	s.hookListeners()
 	s.hookFiles()
 	s.links = newLinks(n, s.conf, s.log)
-	s.loops = startLoops(n, s.links, s.wakeLog, s.wakeLinks)
+	s.loops = startLoops(n, s.links, s.wakeLog, s.wakeLinks, s.wakeTimers)
 	s.log.Info("Server initialized")
 	s.running.Store(n)
 	s.listen.serve()
@@ -241,7 +241,7 @@ func (s *Server) openNode(snap *config.Snapshot) (*node.Node, error) {
 		OpenStore: s.openStore,
 		Spawn:     func(f func()) { go f() },
 		Log:       s.log, RunID: hex.EncodeToString(id[:]), GeoIP: places,
-		WakeLog: s.wakeLog.ring, WakeLinks: s.wakeLinks.ring,
+		WakeLog: s.wakeLog.ring, WakeLinks: s.wakeLinks.ring, WakeTimers: s.wakeTimers.ring,
 		SaveFile: s.saveFile, LoadFile: s.loadFile,
 		Stop: s.askStop, Process: s.process,
 	}
