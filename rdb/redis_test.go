@@ -28,7 +28,8 @@ func startRedis(t *testing.T, dir string) *realRedis {
 	}
 	r := &realRedis{t: t, dir: dir, done: make(chan error, 1)}
 	log := &bytes.Buffer{}
-	r.cmd = exec.Command(path, "--port", "0", "--unixsocket", "s", "--dir", dir, "--save", "", "--appendonly", "no")
+	r.cmd = exec.Command(path, "--port", "0", "--unixsocket", "s", "--dir", dir, "--save", "", "--appendonly", "no",
+		"--enable-debug-command", "yes", "--sanitize-dump-payload", "yes")
 	r.cmd.Stdout, r.cmd.Stderr = log, log
 	if err := r.cmd.Start(); err != nil {
 		t.Fatal(err)
