@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"compress/gzip"
 	"container/list"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -170,25 +171,49 @@ func TestLFUResistsScans(t *testing.T) {
 	}
 }
 
-// TestTraces prints hit ratios over recorded request streams (*.txt.gz, one key a line) in the directory that
-// GEOCACHE_TRACES names. It judges nothing; it is for comparing policies.
+// TestTraces prints hit ratios over recorded request streams (*.txt.gz, one key a line) in the directory that TEST_TRACES
+// names: every request counted, capacities in percent of the distinct keys. It fails where the
+// adaptive policy is more than a point below sampled LRU.
 func TestTraces(t *testing.T) {
-	dir := os.Getenv("GEOCACHE_TRACES")
+	dir := os.Getenv("TEST_TRACES")
 	if dir == "" {
-		t.Skip("GEOCACHE_TRACES is not set")
+		t.Skip("TEST_TRACES is not set")
 	}
 	paths, err := filepath.Glob(filepath.Join(dir, "*.txt.gz"))
 	if err != nil || len(paths) == 0 {
 		t.Fatalf("no traces in %s: %v", dir, err)
 	}
+	const leastCapacity = 20
+	sum, n := 0.0, 0
+	fmt.Printf("package lru alone, hits in percent\n%-20s %8s %8s %12s %10s %8s %10s\n", "trace", "entries", "exact LRU", "sampled LRU", "adaptive", "gain", "LFU")
 	for _, path := range paths {
 		stream, distinct := readTrace(t, path)
-		capacity := max(distinct/10, 1)
-		exact := hitPercent(newExactLRU(capacity).get, stream, 1)
-		lru := hitPercent(newSampledCache(AllkeysLRU, capacity, 1).get, stream, 1)
-		lfu := hitPercent(newSampledCache(AllkeysLFU, capacity, 1).get, stream, 1)
-		t.Logf("%-18s capacity %6d: exact LRU %6.2f%%, sampled LRU %6.2f%%, LFU %6.2f%%", filepath.Base(path), capacity, exact, lru, lfu)
+		for _, percent := range []int{1, 5, 20} {
+			capacity := max(distinct*percent/100, leastCapacity)
+			exact := hitRatio(newExactLRU(capacity).get, stream)
+			sampled := hitRatio(newSampledCache(AllkeysLRU, capacity, 1).get, stream)
+			adaptive := hitRatio(newAdaptiveCache(capacity, 1, 1).get, stream)
+			lfu := hitRatio(newSampledCache(AllkeysLFU, capacity, 1).get, stream)
+			fmt.Printf("%-20s %8d %9.2f %12.2f %10.2f %+8.2f %10.2f\n", filepath.Base(path), capacity, exact, sampled, adaptive, adaptive-sampled, lfu)
+			if adaptive < sampled-1 {
+				t.Errorf("%s with %d entries: adaptive hits %.2f%%, sampled LRU %.2f%%", path, capacity, adaptive, sampled)
+			}
+			sum += adaptive - sampled
+			n++
+		}
 	}
+	fmt.Printf("mean gain of the adaptive policy over sampled LRU: %+.2f points\n", sum/float64(n))
+}
+
+// hitRatio is in percent. The clock moves by a tick a request: at this pace the baseline is LRU and not chance.
+func hitRatio(get func(uint64, int64) bool, stream []uint64) float64 {
+	hits := 0
+	for i, key := range stream {
+		if get(key, base+int64(i)*tickMs) {
+			hits++
+		}
+	}
+	return 100 * float64(hits) / float64(len(stream))
 }
 
 func readTrace(t *testing.T, path string) (stream []uint64, distinct int) {
