@@ -4,6 +4,9 @@ package slab
 
 import "testing"
 
+// checked says that the arena checks its use.
+const checked = true
+
 // TestWritesAfterFreeAreFound in a block used again, in a page given up, in a
 // large block, and by its stale Ref.
 func TestWritesAfterFreeAreFound(t *testing.T) {

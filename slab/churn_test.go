@@ -12,6 +12,9 @@ func TestChurn(t *testing.T) {
 		budget = 32 << 20 // a shard of 1 GB in 32
 		most   = 1.12
 	)
+	if checked {
+		t.Skip("takes a minute with checks; the other tests go the same ways")
+	}
 	r := rand.New(rand.NewPCG(3, 3))
 	m := newModel(t)
 	phases := []struct{ from, to int }{{20, 120}, {100, 400}, {400, 3000}, {64, 65}, {20, 6000}, {200, 240}, {8, 40}}
@@ -45,10 +48,10 @@ func TestMovingFreesPages(t *testing.T) {
 	for _, size := range []int{16, 200, 1000, 5000, 20000, 32000} {
 		r := rand.New(rand.NewPCG(4, uint64(size)))
 		m := newModel(t)
-		for m.bytes < 16<<20 {
+		for m.bytes < 16<<20 && len(m.refs) < 200000 {
 			m.alloc(size, byte(m.bytes))
 		}
-		for m.bytes > 3<<20 {
+		for rest := m.bytes / 5; m.bytes > rest; {
 			m.free(m.refs[r.IntN(len(m.refs))])
 		}
 		blocks, before := len(m.refs), m.a.MappedBytes()

@@ -168,8 +168,8 @@ func (a *Arena) Blocks() int { return a.blocks }
 func (a *Arena) SparseBytes() int64 { return a.sparseBytes }
 
 // Alloc returns a new block of at least n bytes, 1 <= n <= 1<<30, with
-// undefined contents. It panics when all page numbers are taken: 16 GB of small
-// blocks, more of large ones.
+// undefined contents. It panics when all page numbers are taken: some 16 GB of
+// blocks up to 32 KB, more of large ones.
 func (a *Arena) Alloc(n int) Ref {
 	if n > maxSmall {
 		return a.allocLarge(n)
