@@ -9,7 +9,7 @@ FUZZTIME    ?= 3s
 # Results of the test steps, one line each: passed and failed.
 COUNTS      := bin/test-counts
 
-.PHONY: help build run test race lint fuzz sim conformance compat demo bench clean
+.PHONY: help build run test race lint fuzz sim conformance compat demo bench hitratio clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -61,6 +61,10 @@ demo: ## two regions on this machine, start to finish
 
 bench: ## speed beside a redis-server on this machine, as ratios
 	TEST_BENCH=1 $(GO) test -count=1 -v -timeout 30m -run '^TestSpeed$$' ./tests
+
+hitratio: ## hit ratios of TRACES=dir: package lru alone, then beside a redis-server
+	TEST_TRACES=$(abspath $(TRACES)) $(GO) test -count=1 -v -run '^TestTraces$$' ./lru
+	TEST_TRACES=$(abspath $(TRACES)) $(GO) test -count=1 -v -timeout 30m -run '^TestHitRatio$$' ./tests
 
 clean: ## remove what was built; data stays
 	rm -rf bin
