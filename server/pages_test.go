@@ -77,6 +77,9 @@ func TestPagesGoBack(t *testing.T) {
 // used up by ranges that come and go between others.
 func TestPagesAreFewMappings(t *testing.T) {
 	src := pages()
+	if src == slab.Heap() {
+		t.Skip("the keyspace is in the Go heap")
+	}
 	var ranges [][]byte
 	for range 20000 {
 		ranges = append(ranges, src.Map(52<<10))
