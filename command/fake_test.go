@@ -56,8 +56,9 @@ func (s *fakeSession) Reset() {
 	s.note("reset")
 }
 func (s *fakeSession) Line() string { return "id=7 name=" + s.name }
-func (s *fakeSession) Await(work func() error) (bool, error) {
-	return true, work()
+func (s *fakeSession) Await(work func() (any, error)) (bool, any, error) {
+	v, err := work()
+	return true, v, err
 }
 func (s *fakeSession) SleepUntil(ms int64) { s.note("sleep %d", ms-s.h.clock.NowMs()) }
 func (s *fakeSession) Subscribe(k pubsub.Kind, names [][]byte) {
@@ -92,6 +93,7 @@ func (f *fakeHost) note(format string, args ...any) {
 	f.did = append(f.did, fmt.Sprintf(format, args...))
 }
 
+func (f *fakeHost) Debug() Debug     { return fakeDebug{f} }
 func (f *fakeHost) NowMicros() int64 { return f.h.clock.NowMs()*1000 + 42 }
 func (f *fakeHost) ClientLines(c ClientFilter) []string {
 	f.note("list%s", filterText(c))
@@ -217,3 +219,28 @@ func did(list *[]string) string {
 }
 
 var errDisk = errors.New("no space left on device")
+
+// fakeDebug notes what DEBUG asks for.
+type fakeDebug struct{ f *fakeHost }
+
+func (d fakeDebug) Reload(m ReloadMode) error {
+	d.f.note("reload %v", m)
+	return d.f.err
+}
+func (d fakeDebug) LoadLog() error {
+	d.f.note("loadlog")
+	return d.f.err
+}
+func (d fakeDebug) Digest() (string, error) { return "d1", d.f.err }
+func (d fakeDebug) DigestValues(keys []engine.Key) ([]string, error) {
+	return make([]string, len(keys)), d.f.err
+}
+func (d fakeDebug) Object(k engine.Key) (ObjectInfo, error) {
+	return ObjectInfo{Encoding: "raw", SerializedBytes: 9, IdleMs: 5000, Elements: len(k.Name) - 2}, d.f.err
+}
+func (d fakeDebug) Tables(int) (engine.DBInfo, error) { return engine.DBInfo{Keys: 3}, d.f.err }
+func (d fakeDebug) Populate(p Population) error {
+	d.f.note("populate %v", p)
+	return d.f.err
+}
+func (d fakeDebug) Log(text string) { d.f.note("log %s", text) }

@@ -36,10 +36,10 @@ type Session interface {
 	// Line is the session as CLIENT INFO shows it, without a newline.
 	Line() string
 	// Await runs work that may block while the session is parked. The handler,
-	// which must be a Control row's that may not stand in MULTI, returns
-	// without a reply and is called anew once the work has ended; then done is
-	// set.
-	Await(work func() error) (done bool, err error)
+	// which must be a Control row's and not run inside EXEC, returns without a
+	// reply and is called anew once the work has ended; then done is set, and
+	// the rest is what the work came to.
+	Await(work func() (any, error)) (done bool, result any, err error)
 	// SleepUntil parks the session: the reply to the running command leaves,
 	// and the next command runs, at that time.
 	SleepUntil(unixMs int64)
@@ -161,6 +161,7 @@ type Host interface {
 	// SetActiveExpire stops and restarts the reclaiming of expired keys that
 	// nobody reads, for tests.
 	SetActiveExpire(Switch)
+	Debug() Debug
 
 	Regions() Regions
 }

@@ -46,15 +46,7 @@ func persistRows() []Row {
 	}
 }
 
-func save(c *Ctx) {
-	switch done, err := c.Sess.Await(c.Host.Save); {
-	case !done:
-	case err != nil:
-		c.FailWith(err)
-	default:
-		c.Out.OK()
-	}
-}
+func save(c *Ctx) { awaitOK(c, c.Host.Save) }
 
 // bgsave takes the snapshot before it replies, as Redis forks then, so that
 // what a client sends next is not in it; inside EXEC, which holds locks, soon

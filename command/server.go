@@ -1,7 +1,6 @@
 package command
 
 import (
-	"math"
 	"strconv"
 	"strings"
 
@@ -13,13 +12,7 @@ func serverRows() []Row {
 	return []Row{
 		commandRow(),
 		configRow(),
-		{
-			Name: "debug", Arity: -2, Flags: Admin | NoScript | Loading | Stale | Control, Run: debug,
-			Doc: Doc{
-				Summary: "A container for commands that help to test a server.",
-				Since:   "1.0.0", Group: "server", Complexity: "Depends on subcommand.",
-			},
-		},
+		debugRow(),
 		{
 			Name: "info", Arity: -1, Flags: Loading | Stale | Walk, ACL: CatDangerous, Run: info,
 			Doc: Doc{
@@ -82,7 +75,7 @@ func shutdown(c *Ctx) {
 		return
 	}
 	host := c.Host // c is another command's by the time the work begins
-	switch done, err := c.Sess.Await(func() error { return host.Shutdown(m) }); {
+	switch done, _, err := c.Sess.Await(func() (any, error) { return nil, host.Shutdown(m) }); {
 	case !done:
 	case err != nil:
 		c.FailWith(err)
@@ -118,50 +111,4 @@ func parseShutdown(args [][]byte) (m ShutdownMode, ok bool) {
 func (c *Ctx) caller() config.Caller {
 	ip := c.Sess.IP()
 	return config.Caller{Local: !ip.IsValid() || ip.Unmap().IsLoopback()}
-}
-
-// maxSleepSec bounds DEBUG SLEEP, so that its end can be told in milliseconds.
-const maxSleepSec = 1 << 31
-
-// debug is one row, as in Redis: its subcommands are no commands of their own.
-// SLEEP parks the session that asks and, unlike Redis, nobody else.
-func debug(c *Ctx) {
-	if !c.Host.Config().Load().EnableDebugCommand.Allows(c.caller()) {
-		c.Fail(resp.DebugRefused("DEBUG", "enable-debug-command"))
-		return
-	}
-	switch sub := c.Args[1]; {
-	case isWord(sub, "HELP") && len(c.Args) == 2:
-		c.Out.Help([]string{
-			"DEBUG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
-			"SET-ACTIVE-EXPIRE <0|1>",
-			helpIndent + "Leave expired keys that nobody reads where they are, or reclaim them again.",
-			"SLEEP <seconds>",
-			helpIndent + "Make this connection wait. Fractions are good.",
-			"HELP",
-			helpIndent + helpSummary,
-		})
-	case isWord(sub, "SLEEP") && len(c.Args) == 3:
-		sec, ok := resp.ParseFloat(c.Args[2])
-		if !ok || sec > maxSleepSec {
-			c.Fail(resp.ErrNotFloat)
-			return
-		}
-		c.Sess.SleepUntil(c.Host.NowMicros()/1000 + int64(math.Ceil(max(sec, 0)*1000)))
-		c.Out.OK()
-	case isWord(sub, "SET-ACTIVE-EXPIRE") && len(c.Args) == 3:
-		n, ok := resp.ParseInt(c.Args[2])
-		if !ok {
-			c.Fail(resp.ErrNotInt)
-			return
-		}
-		s := On
-		if n == 0 {
-			s = Off
-		}
-		c.Host.SetActiveExpire(s)
-		c.Out.OK()
-	default:
-		c.Fail(resp.SubcommandSyntax("debug", sub))
-	}
 }

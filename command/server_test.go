@@ -90,10 +90,60 @@ func TestDebug(t *testing.T) {
 	if v := h.do("debug help"); !strings.Contains(v, "SLEEP <seconds>") {
 		t.Error(v)
 	}
+	testDebugSubs(h, host, unknown)
 	s.ip = netip.MustParseAddr("10.1.2.3")
 	h.run([]step{{"debug sleep 0", refused}})
 	allow("yes")
 	h.run([]step{{"debug sleep 0", "+OK"}})
+}
+
+func testDebugSubs(h *harness, host *fakeHost, unknown func(string) string) {
+	h.t.Helper()
+	h.run([]step{
+		{"debug reload", "+OK"},
+		{"debug RELOAD nosave MERGE NoFlush", "+OK"},
+		{"debug reload fast", "-ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options."},
+		{"debug loadaof", "+OK"},
+		{"debug loadaof now", unknown("loadaof")},
+		{"debug digest", "+d1"},
+		{"debug digest-value a b", "[+, +]"},
+		{"debug digest-value", unknown("digest-value")},
+		{"debug error OOPS", "-OOPS"},
+		{"debug log hello", "+OK"},
+		{"debug htstats-key k", "-ERR The value stored at the specified key is not represented using an hash table"},
+		{"debug htstats 99", "-ERR Out of range database"},
+		{"debug htstats x", "-ERR value is not an integer or out of range"},
+		{"debug populate 5", "+OK"},
+		{"debug populate 5 p 3", "+OK"},
+		{"debug populate -1", "-ERR value is out of range, must be positive"},
+		{"debug populate 1 p 1000000000000", "-ERR value is out of range, must be positive"},
+		{"debug quicklist-packed-threshold 100b", "+OK"},
+		{"debug quicklist-packed-threshold 0", "+OK"},
+		{"debug quicklist-packed-threshold 5gb", "-ERR argument must be a memory value bigger than 1 and smaller than 4gb"},
+		{"debug quicklist-packed-threshold b", "+OK"},
+		{"debug protocol integer", ":12345"},
+		{"debug protocol push", "-ERR RESP2 is not supported by this command"},
+		{"debug protocol true", ":1"},
+		{"debug protocol nothing", "-" + string(resp.ErrProtocolType)},
+	})
+	if have := did(&host.did); have != "[reload {0 0 0} reload {1 1 1} loadlog log hello populate {0 5 key 0} populate {0 5 p 3}]" {
+		h.t.Error(have)
+	}
+	if v := h.do("debug htstats 0"); !strings.Contains(v, "number of elements: 3") || !strings.Contains(v, "No stats available") {
+		h.t.Error(v)
+	}
+	if v := h.do("debug object ab"); !strings.Contains(v, "encoding:raw serializedlength:9") || !strings.Contains(v, "lru_seconds_idle:5") {
+		h.t.Error(v)
+	}
+	host.err = resp.ErrReload
+	h.run([]step{{"debug reload", "-" + string(resp.ErrReload)}})
+	h.out.Reset()
+	c, _ := h.ctx("debug", "digest")
+	c.InExec = On
+	debug(c)
+	if v := h.replies()[0]; v.String() != "-"+string(resp.ErrNotInMulti) {
+		h.t.Error(v)
+	}
 }
 
 func TestConfig(t *testing.T) {

@@ -133,7 +133,7 @@ func rate(lo, hi int) codec[int] {
 // size is a number of bytes with an optional unit; 1k is 1000 and 1kb 1024.
 func size(lo int64) codec[int64] {
 	c := single("size", func(arg string) (int64, error) {
-		v, ok := parseMemory(arg)
+		v, ok := ParseMemory(arg)
 		if !ok {
 			return 0, refusal(reasonMemory)
 		}
@@ -159,7 +159,7 @@ func sizeOrPercent() codec[int64] {
 		return bytes(v)
 	}
 	c := single("size or percentage", func(arg string) (int64, error) {
-		if v, ok := parseMemory(arg); ok {
+		if v, ok := ParseMemory(arg); ok {
 			return checkSize(v, 0)
 		}
 		digits, isPercent := strings.CutSuffix(arg, "%")
@@ -178,9 +178,9 @@ func sizeOrPercent() codec[int64] {
 	return c
 }
 
-// parseMemory reads Redis' memory values. What does not fit is MaxUint64, which
+// ParseMemory reads Redis' memory values. What does not fit is MaxUint64, which
 // no range admits, where Redis would wrap around.
-func parseMemory(arg string) (uint64, bool) {
+func ParseMemory(arg string) (uint64, bool) {
 	digits := strings.TrimRight(arg, "bBkKmMgG")
 	var factor uint64
 	switch strings.ToLower(arg[len(digits):]) {
@@ -422,7 +422,7 @@ func parseOutputLimits(args []string, v OutputLimits, _ mode) (OutputLimits, err
 
 // parseLimit is a size of any amount that can be counted.
 func parseLimit(arg string) (int64, bool) {
-	v, ok := parseMemory(arg)
+	v, ok := ParseMemory(arg)
 	return int64(v), ok && v <= math.MaxInt64
 }
 

@@ -584,21 +584,23 @@ func (n *Node) withRowValue(en engine.ExportEntry) []byte {
 
 // fetchRows brings evicted values back and then runs done.
 func (n *Node) fetchRows(need *engine.NeedRow, done func(error)) {
-	n.opts.Spawn(func() {
-		db := n.disk.db.Load()
-		for _, k := range need.Rows {
-			row, err := db.GetRow(k.DB, []byte(k.Key))
-			if err == nil {
-				err = n.engine.RestoreRow(k, row)
-			}
-			if err != nil {
-				n.log.Error("a value that was evicted to disk cannot be read", "key", k.Key, "error", err)
-				done(err)
-				return
-			}
+	n.opts.Spawn(func() { done(n.fetchNow(need)) })
+}
+
+// fetchNow is fetchRows for whoever may block.
+func (n *Node) fetchNow(need *engine.NeedRow) error {
+	db := n.disk.db.Load()
+	for _, k := range need.Rows {
+		row, err := db.GetRow(k.DB, []byte(k.Key))
+		if err == nil {
+			err = n.engine.RestoreRow(k, row)
 		}
-		done(nil)
-	})
+		if err != nil {
+			n.log.Error("a value that was evicted to disk cannot be read", "key", k.Key, "error", err)
+			return err
+		}
+	}
+	return nil
 }
 
 // switchAppendOnly is CONFIG SET appendonly, both ways.

@@ -42,7 +42,7 @@ func (s *Session) gate(row *command.Row) (refusal resp.Error, park parkReason) {
 	if s.subscribed && !row.Has(command.WhileSubscribed) && s.OnlyListens() {
 		return resp.SubscribedOnly(row.FullName()), notParked
 	}
-	if n.pause.holds(writes) || n.ending.Load() {
+	if n.pause.holds(writes) || n.ending.Load() || n.saves.reloading.Load() {
 		return "", parkPaused
 	}
 	if writes {

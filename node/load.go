@@ -29,7 +29,7 @@ func (n *Node) loadSnapshot() error {
 	start := n.opts.Micros()
 	n.loading.Store(true)
 	defer n.loading.Store(false)
-	err := n.opts.LoadFile(snap.DBFilename, n.decodeSnapshot)
+	err := n.opts.LoadFile(snap.DBFilename, func(in io.Reader) error { return n.decodeSnapshot(in, replaceKeys) })
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
@@ -75,10 +75,20 @@ const (
 	loadBytes = 1 << 20
 )
 
+// loadMode says what becomes of a key that is there when the file has it too.
+type loadMode uint8
+
+const (
+	replaceKeys loadMode = iota
+	refuseKeys
+)
+
+var errKeyExists = errors.New("the file has a key that exists")
+
 // decodeSnapshot reads an RDB file into the engine. Expired keys are left out.
-func (n *Node) decodeSnapshot(in io.Reader) error {
+func (n *Node) decodeSnapshot(in io.Reader, mode loadMode) error {
 	r := rdb.NewReader(in)
-	l := snapshotLoader{n: n, tx: n.engine.NewTx(), nowMs: n.wall.NowMs()}
+	l := snapshotLoader{n: n, tx: n.engine.NewTx(), nowMs: n.wall.NowMs(), mode: mode}
 	for {
 		e, err := r.Next()
 		if errors.Is(err, io.EOF) {
@@ -109,6 +119,7 @@ type snapshotLoader struct {
 	n               *Node
 	tx              *engine.Tx
 	nowMs           int64
+	mode            loadMode
 	batch           []rdb.Entry
 	bytes           int
 	loaded, expired int64
@@ -136,11 +147,18 @@ func (l *snapshotLoader) flush() error {
 	for i, e := range l.batch {
 		sc.Keys[i] = engine.Key{DB: e.DB, Name: e.Key}
 	}
+	exists := false
 	err := l.tx.Run(sc, l.nowMs, func(tx *engine.Tx) {
 		for i, e := range l.batch {
+			if exists = l.mode == refuseKeys && tx.Exists(sc.Keys[i]); exists {
+				return
+			}
 			tx.SetString(sc.Keys[i], e.Value.(rdb.String), engine.DeadlineAt(e.DeadlineMs))
 		}
 	})
+	if err == nil && exists {
+		err = errKeyExists
+	}
 	if err != nil {
 		return err
 	}

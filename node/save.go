@@ -28,6 +28,8 @@ type saves struct {
 	failing atomic.Bool
 	// last: the one of a shutdown was written, and has to be the last word.
 	last atomic.Bool
+	// reloading: all data is being replaced, and commands wait.
+	reloading atomic.Bool
 
 	sync.Mutex           // a leaf, over what follows
 	idle       sync.Cond // state.busy has ended
@@ -185,27 +187,39 @@ func (n *Node) encodeSnapshot(out io.Writer, kind saveKind, snap *engine.Snapsho
 			continue
 		}
 		w.SelectDB(db, len(d.Keys), d.Expires)
-		for i := range d.Keys {
+		err := n.eachEntry(db, d, func(e rdb.Entry) error {
 			if kind == inBackground && n.saves.giveUp.Load() {
 				return errGivenUp
 			}
-			k := &d.Keys[i]
-			if k.OnDisk != nil {
-				ok, err := n.readEvicted(k)
-				if err != nil {
-					return err
-				}
-				if !ok {
-					continue
-				}
-			}
-			if err := w.Entry(rdb.Entry{DB: db, Key: []byte(k.Key), DeadlineMs: k.DeadlineMs, Value: rdb.String(k.Value)}); err != nil {
-				return err
-			}
-			*k = engine.SnapshotKey{} // what changed meanwhile is free to go
+			return w.Entry(e)
+		})
+		if err != nil {
+			return err
 		}
 	}
 	return w.Close()
+}
+
+// eachEntry hands over the keys of a snapshot's database, whose memory is free
+// to go as they pass by. An entry is valid during the call.
+func (n *Node) eachEntry(db int, d *engine.SnapshotDB, take func(rdb.Entry) error) error {
+	for i := range d.Keys {
+		k := &d.Keys[i]
+		if k.OnDisk != nil {
+			ok, err := n.readEvicted(k)
+			if err != nil {
+				return err
+			}
+			if !ok {
+				continue
+			}
+		}
+		if err := take(rdb.Entry{DB: db, Key: []byte(k.Key), DeadlineMs: k.DeadlineMs, Value: rdb.String(k.Value)}); err != nil {
+			return err
+		}
+		*k = engine.SnapshotKey{}
+	}
+	return nil
 }
 
 // readEvicted completes k from its row; ok is false where the key has gone
@@ -323,16 +337,28 @@ func (n *Node) saveForEnd(m command.ShutdownMode) error {
 
 // saveLast writes a snapshot whatever else is being written.
 func (n *Node) saveLast() error {
+	n.saves.giveUp.Store(true)
+	n.awaitSaveTurn()
+	n.saves.giveUp.Store(false)
+	return n.writeSnapshot(inForeground, n.engine.Snapshot(n.wall.NowMs()))
+}
+
+// saveInTurn writes a snapshot once no other is being written.
+func (n *Node) saveInTurn() error {
+	n.awaitSaveTurn()
+	return n.writeSnapshot(inForeground, n.engine.Snapshot(n.wall.NowMs()))
+}
+
+// awaitSaveTurn books the right to write once nobody else does; writeSnapshot
+// gives it back.
+func (n *Node) awaitSaveTurn() {
 	s := &n.saves
-	s.giveUp.Store(true)
 	s.Lock()
+	defer s.Unlock()
 	for s.state.busy {
 		s.idle.Wait()
 	}
 	s.state.busy, s.state.beganMs = true, n.wall.NowMs()
-	s.Unlock()
-	s.giveUp.Store(false)
-	return n.writeSnapshot(inForeground, n.engine.Snapshot(n.wall.NowMs()))
 }
 
 // finishSaves is the end of all saving, when nothing else runs any more: what

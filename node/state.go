@@ -132,23 +132,27 @@ func (s *Session) IP() netip.Addr {
 }
 
 // awaited is how Await's work ended.
-type awaited struct{ err error }
+type awaited struct {
+	result any
+	err    error
+}
 
 // Await implements command.Session.
-func (s *Session) Await(work func() error) (done bool, err error) {
+func (s *Session) Await(work func() (any, error)) (done bool, result any, err error) {
 	if a := s.awaited; a != nil {
 		s.awaited = nil
-		return true, a.err
+		return true, a.result, a.err
 	}
 	s.parked = parkFetching
 	s.pub.blocked.Store(true)
 	s.fetching.Store(true)
 	s.n.opts.Spawn(func() {
-		s.awaited = &awaited{work()}
+		result, err := work()
+		s.awaited = &awaited{result, err}
 		s.fetching.Store(false)
 		s.wake()
 	})
-	return false, nil
+	return false, nil, nil
 }
 
 // SleepUntil implements command.Session.

@@ -280,6 +280,18 @@ func DebugRefused(command, option string) Error {
 		` option is set to "local", you can run it from a local connection, otherwise you need to set this option in the configuration file, and then restart the server.`)
 }
 
+// DEBUG.
+const (
+	ErrProtocolType    Error = "ERR Wrong protocol type name. Please use one of the following: string|integer|double|bignum|null|array|set|map|attrib|push|verbatim|true|false"
+	ErrNeedsRESP3      Error = "ERR RESP2 is not supported by this command"
+	ErrPackedThreshold Error = "ERR argument must be a memory value bigger than 1 and smaller than 4gb"
+	ErrReloadOption    Error = "ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options."
+	ErrReload          Error = "ERR Error trying to load the RDB dump, check server logs"
+	ErrLoadLog         Error = "ERR Error trying to load the AOF files, check server logs"
+	ErrTablesDB        Error = "ERR Out of range database"
+	ErrNoTable         Error = "ERR The value stored at the specified key is not represented using an hash table"
+)
+
 // CLIENT.
 const (
 	ErrClientName          Error = "ERR Client names cannot contain spaces, newlines or special characters."
