@@ -254,6 +254,9 @@ func FuzzReader(f *testing.F) {
 	f.Add(file(f, []Entry{{Key: []byte("a"), Value: String("1")}, {DB: 2, Key: []byte("b"), DeadlineMs: 7, Value: String("x")}}))
 	f.Add(with("0009", "00 0161 c3 05 0c 00 61 e0 02 00 ff"))
 	f.Add(with("0012", "fa 0161 0162 fe00 f4 010203 fb 0100 f8 4100 f9 01 00 0161 0162 ff"))
+	for _, form := range forms() {
+		f.Add([]byte(magic + "0012" + string(form.code) + rawString("k") + form.body + "\xff" + strings.Repeat("\x00", 8)))
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		list, err := entries(b)
 		total := 0
