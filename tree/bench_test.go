@@ -14,7 +14,7 @@ func memory(t *Tree) float64 { return float64(t.MemBytes()) / float64(t.Len()) }
 
 // TestMemory holds the sizes that the representation is made for.
 func TestMemory(t *testing.T) {
-	const n = 200_000
+	const n = 40_000
 	rng := rand.New(rand.NewPCG(9, 9))
 	list := func(place func(i int) int) float64 {
 		x := Tree{A: slab.New(slab.Heap()), Shape: Sequence}

@@ -102,6 +102,26 @@ func (t *Tree) walk(b []byte, off, n int) int {
 	return off
 }
 
+// offsets has room for where the elements of one leaf begin.
+type offsets [leafLimit]uint16
+
+// locateAll finds where the elements up to a rank begin.
+func (t *Tree) locateAll(b []byte, rank int, offs *offsets) {
+	off, size := leafHead, 0
+	if isEven(b) {
+		size = t.skip(b, leafHead) - leafHead
+	}
+	for i := range rank {
+		offs[i] = uint16(off)
+		if size > 0 {
+			off += size
+		} else {
+			off = t.walk(b, off, 1)
+		}
+	}
+	offs[rank] = uint16(off)
+}
+
 // parse returns the element at off and the offset behind it.
 func (t *Tree) parse(b []byte, off int) (e Elem, next int) {
 	klen := 0

@@ -8,7 +8,8 @@
 //	                            Sequence                 [uvarint vlen<<1|x]       ([uvarint extlen] [ext]) [val]
 //
 // where x says that there is an ext. end is the offset behind the last element; it is 0 in a leaf of a single element that
-// is too long for the field. Its highest bit says that all elements have one size, so that any is found at once. How many elements a leaf has is known above: by the parent, or the Root.
+// is too long for the field. Its highest bit says that all elements have one size, so that any of them is found at once.
+// How many elements a leaf has is known above: by the parent, or the Root.
 //
 // An inner node holds, as arrays one behind the other, for each of its n children
 //
@@ -225,21 +226,12 @@ func (t *Tree) Descend(rank int, fn func(Elem) bool) {
 	}
 }
 
-// offsets has room for where the elements of one leaf begin.
-type offsets [leafLimit]uint16
-
 func (t *Tree) descend(level int, ref slab.Ref, rank int, fn func(Elem) bool, offs *offsets) bool {
 	if level == 0 {
 		b := t.A.Bytes(ref)
-		for off, i := leafHead, 0; ; i++ {
-			offs[i] = uint16(off)
-			if i == rank {
-				break
-			}
-			off = t.skip(b, off)
-		}
+		t.locateAll(b, rank, offs)
 		for ; rank >= 0; rank-- {
-			if e, _ := t.parse(b, int(offs[rank])); !fn(e) {
+			if !t.each(b, int(offs[rank]), 1, fn) {
 				return false
 			}
 		}
