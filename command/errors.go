@@ -26,6 +26,10 @@ func reply(err error) resp.Error {
 		return resp.ErrOverflow
 	case errors.Is(err, engine.ErrNaN):
 		return resp.ErrIncrNaN
+	case errors.Is(err, engine.ErrHashNotInteger):
+		return resp.ErrHashNotInt
+	case errors.Is(err, engine.ErrHashNotFloat):
+		return resp.ErrHashNotFloat
 	}
 	return resp.Wrap(err)
 }

@@ -73,6 +73,34 @@ const (
 	ErrIncrBounds        Error = "ERR LBOUND can't be greater than UBOUND"
 )
 
+// Hashes, fields with deadlines, sets.
+const (
+	ErrHashNotInt       Error = "ERR hash value is not an integer"
+	ErrHashNotFloat     Error = "ERR hash value is not a float"
+	ErrLimitNegative    Error = "ERR LIMIT can't be negative"
+	ErrFieldsMissing    Error = "ERR Mandatory argument FIELDS is missing or not at the right position"
+	ErrFieldsPositive   Error = "ERR Number of fields must be a positive integer"
+	ErrNumFields        Error = "ERR Parameter `numFields` should be greater than 0"
+	ErrFieldsMatch      Error = "ERR The `numfields` parameter must match the number of arguments"
+	ErrFieldsInvalid    Error = "ERR invalid number of fields"
+	ErrExpireNegative   Error = "ERR invalid expire time, must be >= 0"
+	ErrExpireMissing    Error = "ERR missing expire time"
+	ErrFieldConditions  Error = "ERR Only one of FXX or FNX arguments can be specified"
+	ErrFieldExpirations Error = "ERR Only one of EX, PX, EXAT, PXAT or KEEPTTL arguments can be specified"
+)
+
+// UnknownArgument returns the error of HSETEX for an option that does not exist.
+func UnknownArgument(arg []byte) Error {
+	return Error("ERR unknown argument: " + cString(arg, len(arg)))
+}
+
+// Lists.
+const (
+	ErrRankZero       Error = "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use negative to start from the end of the list"
+	ErrNegativeCount  Error = "ERR COUNT can't be negative"
+	ErrNegativeMaxLen Error = "ERR MAXLEN can't be negative"
+)
+
 // Expiry and OBJECT.
 const (
 	ErrExpireNXConflict   Error = "ERR NX and XX, GT or LT options at the same time are not compatible"
