@@ -59,7 +59,7 @@ compat: build ## Redis' own test suite against this server; UNITS="unit/type/str
 demo: ## two regions on this machine, start to finish
 	$(GO) run ./cmd/demo
 
-bench: ## speed beside a redis-server on this machine, as ratios
+bench: ## redis-benchmark beside a redis-server on this machine, as ratios
 	TEST_BENCH=1 $(GO) test -count=1 -v -timeout 30m -run '^TestSpeed$$' ./tests
 
 hitratio: ## hit ratios of TRACES=dir: package lru alone, then beside a redis-server
