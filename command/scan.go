@@ -65,24 +65,35 @@ func scanRows() []Row {
 
 // scanOptions is what a SCAN asks for.
 type scanOptions struct {
-	cursor  uint64
-	count   int
-	pattern []byte // nil: every key
-	typ     []byte // nil: every type
+	count    int
+	pattern  []byte // nil: every key
+	typ      []byte // nil: every type
+	noValues bool
 }
 
-func (c *Ctx) scanOptions() (o scanOptions, err resp.Error) {
+// scanned is what a command of the SCAN family walks; it decides on its options.
+type scanned uint8
+
+const (
+	scannedKeys scanned = iota
+	scannedFields
+	scannedMembers // of a set or sorted set
+)
+
+// scanOptions reads the options of a SCAN from argument i on.
+func (c *Ctx) scanOptions(i int, of scanned) (o scanOptions, err resp.Error) {
 	o.count = scanDefaultCount
-	ok := false
-	if o.cursor, ok = parseCursor(c.Args[1]); !ok {
-		return o, resp.ErrInvalidCursor
-	}
-	for i := 2; i < len(c.Args); i += 2 {
-		if i+1 == len(c.Args) {
+	for ; i < len(c.Args); i++ {
+		w := c.word(i)
+		if w == "novalues" && of == scannedFields {
+			o.noValues = true
+			continue
+		}
+		if i++; i == len(c.Args) {
 			return o, resp.ErrSyntax
 		}
-		switch val := c.Args[i+1]; c.word(i) {
-		case "count":
+		switch val := c.Args[i]; {
+		case w == "count":
 			n, ok := resp.ParseInt(val)
 			if !ok {
 				return o, resp.ErrNotInt
@@ -91,9 +102,9 @@ func (c *Ctx) scanOptions() (o scanOptions, err resp.Error) {
 				return o, resp.ErrSyntax
 			}
 			o.count = int(min(n, math.MaxInt))
-		case "match":
+		case w == "match":
 			o.pattern = val
-		case "type":
+		case w == "type" && of == scannedKeys:
 			o.typ = val
 		default:
 			return o, resp.ErrSyntax
@@ -129,7 +140,11 @@ func (o *scanOptions) wants(it engine.Item) bool {
 	if o.typ != nil && !strings.EqualFold(string(o.typ), string(it.Type)) {
 		return false
 	}
-	return o.pattern == nil || matchesAll(o.pattern) || globMatch(o.pattern, it.Key)
+	return o.matches(it.Key)
+}
+
+func (o *scanOptions) matches(name string) bool {
+	return o.pattern == nil || matchesAll(o.pattern) || globMatch(o.pattern, name)
 }
 
 // matchesAll is the pattern that Redis does not even look at, so that it
@@ -137,23 +152,76 @@ func (o *scanOptions) wants(it engine.Item) bool {
 func matchesAll(pattern []byte) bool { return len(pattern) == 1 && pattern[0] == '*' }
 
 func scan(c *Ctx) {
-	o, err := c.scanOptions()
+	cursor, ok := parseCursor(c.Args[1])
+	if !ok {
+		c.Fail(resp.ErrInvalidCursor)
+		return
+	}
+	o, err := c.scanOptions(2, scannedKeys)
 	if err != "" {
 		c.Fail(err)
 		return
 	}
-	// The cursor comes first in the reply and last in the walk.
 	found, n := resp.Writer{}, 0
-	next := c.Tx.Scan(c.DB, o.cursor, o.count, func(it engine.Item) {
+	next := c.Tx.Scan(c.DB, cursor, o.count, func(it engine.Item) {
 		if o.wants(it) {
 			found.BulkString(it.Key)
 			n++
 		}
 	})
+	c.scanReply(next, n, &found)
+}
+
+// scanReply replies with what a SCAN found. The cursor comes first in the reply
+// and last in the walk.
+func (c *Ctx) scanReply(next uint64, n int, found *resp.Writer) {
 	c.Out.Array(2)
 	c.Out.BulkString(strconv.FormatUint(next, 10))
 	c.Out.Array(n)
 	c.Out.Raw(found.Bytes())
+}
+
+// collection is what HSCAN, SSCAN and ZSCAN walk.
+type collection interface {
+	Len() int
+	Scan(cursor uint64, count int, fn func(member, val []byte)) (next uint64)
+}
+
+// scanCollection is HSCAN, SSCAN and ZSCAN once the key was looked up. show
+// appends what stands behind a member in the reply; nil shows members alone. As
+// in Redis a missing key is found before the options are read.
+func (c *Ctx) scanCollection(in collection, err error, of scanned, show func(w *resp.Writer, val []byte)) {
+	cursor, ok := parseCursor(c.Args[2])
+	switch {
+	case !ok:
+		c.Fail(resp.ErrInvalidCursor)
+		return
+	case err != nil:
+		c.FailWith(err)
+		return
+	case in.Len() == 0:
+		c.scanReply(0, 0, &resp.Writer{})
+		return
+	}
+	o, fail := c.scanOptions(3, of)
+	if fail != "" {
+		c.Fail(fail)
+		return
+	}
+	found, n := resp.Writer{}, 0
+	found.SetCompat(c.Out.Compat())
+	next := in.Scan(cursor, o.count, func(member, val []byte) {
+		if o.pattern != nil && !o.matches(string(member)) {
+			return
+		}
+		found.Bulk(member)
+		n++
+		if show != nil && !o.noValues {
+			show(&found, val)
+			n++
+		}
+	})
+	c.scanReply(next, n, &found)
 }
 
 func keys(c *Ctx) {
