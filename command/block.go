@@ -50,14 +50,14 @@ func deadlineIn(c *Ctx, arg []byte) (deadlineMs int64, err resp.Error) {
 	if !ok {
 		return 0, resp.ErrTimeoutNotFloat
 	}
-	if sec.IsInf() {
-		if sec.Signbit() {
-			return 0, resp.ErrTimeoutNegative
-		}
-		return 0, resp.ErrTimeoutRange
+	if sec.IsInf() && sec.Signbit() {
+		return 0, resp.ErrTimeoutNegative
 	}
 	ms := new(big.Float).Mul(sec, big.NewFloat(1000))
 	if ms.Cmp(big.NewFloat(math.MaxInt64)) > 0 {
+		if c.Out.Compat() == resp.Compat70 {
+			return 0, resp.ErrTimeoutNegative // it overflows there
+		}
 		return 0, resp.ErrTimeoutRange
 	}
 	whole, accuracy := ms.Int64()
@@ -74,6 +74,8 @@ func deadlineAfter(c *Ctx, ms int64) (deadlineMs int64, err resp.Error) {
 		return 0, resp.ErrTimeoutNegative
 	case ms == 0:
 		return 0, ""
+	case ms > math.MaxInt64-c.NowMs() && c.Out.Compat() == resp.Compat70:
+		return 0, "" // for ever, there
 	case ms > math.MaxInt64-c.NowMs():
 		return 0, resp.ErrTimeoutRange
 	}

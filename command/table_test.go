@@ -12,7 +12,7 @@ import (
 // younger than Redis 7.4.
 var newer = []string{
 	"cas", "gets", "delex", "delifeq", "digest", "msetex", "increx",
-	"client|maint_notifications",
+	"client|maint_notifications", "lmovem", "blmovem",
 	"closest", "region", "region|add", "region|digest", "region|drain", "region|frame", "region|help",
 	"region|info", "region|list", "region|remove",
 }

@@ -84,7 +84,7 @@ func changeAny(t *testing.T, tx *Tx, rnd *rand.Rand, word func() []byte, h map[s
 		if n := len(*l); n > 0 {
 			i := rnd.IntN(n)
 			cut := 1 + rnd.IntN(min(n-i, 6))
-			err = tx.ListRemove(key("l"), i, cut)
+			err = tx.ListRemove(key("l"), Span{i, cut})
 			*l = append((*l)[:i:i], (*l)[i+cut:]...)
 		}
 	case 5:

@@ -89,14 +89,20 @@ const (
 	Right
 )
 
-// ListRemove removes n elements from index i on, which must be there.
-func (t *Tx) ListRemove(k Key, i, n int) error {
+// Span is elements of a list that stand together.
+type Span struct{ At, Len int }
+
+// ListRemove removes spans, which must be there, hold something and come in
+// descending order.
+func (t *Tx) ListRemove(k Key, spans ...Span) error {
 	m, err := t.change(k, op.TypeList)
 	if err != nil {
 		return err
 	}
-	m.listCut(i, n)
-	t.emitCut(m, i, n)
+	for _, s := range spans {
+		m.listCut(s.At, s.Len)
+		t.emitCut(m, s.At, s.Len)
+	}
 	m.done(k)
 	return nil
 }
