@@ -139,11 +139,12 @@ func (p Policy) OnWrite(w Word, nowMs int64, rnd uint32, pr Params) Word {
 
 // Score orders candidates: the highest goes first. deadlineMs is the entry's absolute deadline, 0 for none, and matters
 // to volatile-ttl only, where an entry without one scores 0. Ties of equal frequency go to the one idle for longer.
-// Except for the decay of frequencies a score does not depend on nowMs, so those kept in a Pool do not age.
+// Uses within one second tie, as in Redis: a small cache whose keys all come round within it then evicts at random, which
+// beats LRU on a loop. Except for the decay of frequencies a score does not depend on nowMs, so those kept in a Pool do not age.
 func (p Policy) Score(w Word, deadlineMs, nowMs int64, pr Params) uint64 {
 	switch p.Kind() {
 	case KindLRU, KindLRM, KindTinyLFU:
-		return earlierFirst(w.lastUseMs(nowMs))
+		return earlierFirst(floorDiv(w.lastUseMs(nowMs), lruResolutionMs))
 	case KindLFU:
 		const idleBits = 32
 		idleMinutes := min(uint64(w.IdleMs(nowMs)/minuteMs), 1<<idleBits-1)
@@ -157,6 +158,9 @@ func (p Policy) Score(w Word, deadlineMs, nowMs int64, pr Params) uint64 {
 		return 0
 	}
 }
+
+// lruResolutionMs is Redis' LRU_CLOCK_RESOLUTION.
+const lruResolutionMs = 1000
 
 // earlierFirst maps a time to a score that falls as the time grows, over the whole range of int64.
 func earlierFirst(ms int64) uint64 { return uint64(math.MaxInt64) - uint64(ms) }

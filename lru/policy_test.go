@@ -90,7 +90,7 @@ func TestTimesAroundZero(t *testing.T) {
 func TestScoreOrder(t *testing.T) {
 	pr := DefaultParams()
 	for _, p := range []Policy{AllkeysLRU, VolatileLRM} {
-		old, young := p.Init(base), p.Init(base+64)
+		old, young := p.Init(base), p.Init(base+secondMs)
 		now := base + hourMs
 		if p.Score(old, 0, now, pr) <= p.Score(young, 0, now, pr) {
 			t.Errorf("%v: the older word must go first", p)

@@ -134,28 +134,40 @@ func (s *State) Victim(live int, find func(hash uint64) (Word, bool)) (hash uint
 type window uint8
 
 const (
-	windowLRU window = iota
-	windowNarrow
+	windowLRU  window = iota
+	windowWide        // the widest that tests
+	windowSlim
 	windowCount
 )
 
 // windowPercent are the windows that compete, in percent of the entries. At 100 nothing but recency counts.
-var windowPercent = [windowCount]int{windowLRU: 100, windowNarrow: narrowPercent}
-
-const narrowPercent = 20
+var windowPercent = [windowCount]int{windowLRU: 100, windowWide: 20, windowSlim: 1}
 
 func (w window) entries(live int) int { return max(live*windowPercent[w]/100, 1) }
+
+// queued is how many new entries wait for their test, under LRU for the day when the window narrows.
+func (w window) queued(live int) int {
+	if w == windowLRU {
+		w = windowWide
+	}
+	return w.entries(live)
+}
+
+// surplus is how many more new entries may wait when inserts and evictions do not alternate in a shard. What is beyond is
+// let in without a test.
+const surplus = 8
 
 // chooser finds victims for one cache, the shard itself or a shadow.
 type chooser struct {
 	pool   Pool
 	scored window // the window that the pool's scores are for
+	tested window // the window that the last victim left
 	ring   ring   // hashes of new entries, oldest first
 }
 
 // arrive queues a new entry. What arrived long before it, while nothing was evicted, is let in without a test.
 func (c *chooser) arrive(hash uint64, live int) {
-	for c.ring.n > 2*windowNarrow.entries(live)+8 {
+	for c.ring.n > 2*windowWide.entries(live)+8 {
 		c.ring.pop()
 	}
 	c.ring.push(hash)
@@ -182,9 +194,12 @@ func (s *State) score(hash uint64, w Word, win window) uint64 {
 // victim is the best candidate, or the newcomer that leaves the window and is not more popular.
 func (c *chooser) victim(s *State, live int, win window, find func(uint64) (Word, bool)) (hash uint64, ok bool) {
 	hash, ok = c.stalest(s, win, find)
-	// The queue is kept under LRU too, for the day when the window narrows.
-	room := windowNarrow.entries(live)
-	for c.ring.n > room+room/4+2 {
+	room := win.queued(live)
+	most := room + room/4 + surplus
+	if win != c.tested || win == windowLRU {
+		most, c.tested = room, win
+	}
+	for c.ring.n > most {
 		c.ring.pop()
 	}
 	for win != windowLRU && c.ring.n >= room {

@@ -237,7 +237,7 @@ func TestVictimMayBeRefused(t *testing.T) {
 		s.Offer(hash, s.OnInsert(hash, int(hash)+1, base))
 	}
 	none := func(uint64) (Word, bool) { return 0, false }
-	s.shared.chosen.Store(uint32(windowNarrow))
+	s.shared.chosen.Store(uint32(windowWide))
 	for range 3 {
 		if hash, ok := s.Victim(100, none); ok {
 			t.Fatalf("%d is a victim though nothing may be evicted", hash)
