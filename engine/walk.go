@@ -110,6 +110,9 @@ const (
 	randomBuckets = 64
 )
 
+// Random draws a number below n.
+func (t *Tx) Random(n int) int { return t.e.rand.IntN(n) }
+
 // RandomKey is a random live key of a database number.
 func (t *Tx) RandomKey(db int) (string, bool) {
 	for range randomTries {

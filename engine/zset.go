@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math"
+	"sort"
 
 	"geocache/op"
 	"geocache/tree"
@@ -67,10 +68,17 @@ func (c *content) findScored(member []byte) (el tree.Elem, rank int, found bool)
 // emitted.
 func (m *editing) putScored(member []byte, score float64, ext []byte) (added bool) {
 	old, rank, found := m.c.find(member)
+	if found && scoreOf(old.Key) == score && bytes.Equal(old.Ext, ext) {
+		return false
+	}
+	m.moveScored(rank, found, member, score, ext)
+	return !found
+}
+
+// moveScored puts a member where its score belongs; it was found at rank or not
+// at all.
+func (m *editing) moveScored(rank int, found bool, member []byte, score float64, ext []byte) {
 	if found {
-		if scoreOf(old.Key) == score && bytes.Equal(old.Ext, ext) {
-			return false
-		}
 		m.remove(&m.c.main, rank)
 	} else {
 		m.growScored(member)
@@ -84,7 +92,6 @@ func (m *editing) putScored(member []byte, score float64, ext []byte) (added boo
 		_, at, indexed := m.c.aux.Find(ikey)
 		m.place(&m.c.aux, at, indexed, tree.Elem{Key: ikey, Val: key[:scoreLen]})
 	}
-	return !found
 }
 
 // unindex takes a member out of the index.
@@ -218,29 +225,125 @@ func (z *Scored) RankAfterScore(score float64) int {
 }
 
 // RankOfName is, in a set whose members all have one score, the place of the
-// first member that is not below name.
+// first member that is not below name. In other sets, where Redis leaves open
+// what it is, it is a place with that property among its neighbours.
 func (z *Scored) RankOfName(name []byte) int {
-	if z.Len() == 0 {
+	n := z.Len()
+	if n == 0 {
 		return 0
 	}
-	rank, _ := z.c.main.Seek(append(append([]byte(nil), z.c.main.At(0).Key[:scoreLen]...), name...))
-	return rank
+	first := z.c.main.At(0).Key[:scoreLen]
+	if bytes.Equal(first, z.c.main.At(n - 1).Key[:scoreLen]) {
+		var buf [96]byte
+		rank, _ := z.c.main.Seek(append(append(buf[:0], first...), name...))
+		return rank
+	}
+	return sort.Search(n, func(i int) bool { return bytes.Compare(z.c.main.At(i).Key[scoreLen:], name) >= 0 })
+}
+
+// MemberScore is a member of a sorted set with its score.
+type MemberScore struct {
+	Member []byte
+	Score  float64
+}
+
+// ScoreRule says what becomes of a member that a score is wanted for: the score
+// that it gets, or not ok where it stays as it is. was is its score so far,
+// where it is there.
+type ScoreRule func(wanted, was float64, there bool) (score float64, ok bool)
+
+// ZSetUpdate gives members the scores that rule decides on, in order, and
+// returns how many of them are new and how many have another score than before.
+// A key whose members the rule all refuses is not made.
+func (t *Tx) ZSetUpdate(k Key, members []MemberScore, rule ScoreRule) (added, moved int, err error) {
+	c, err := t.present(k, op.TypeZSet)
+	if err != nil {
+		return 0, 0, err
+	}
+	var m *editing
+	for i := range members {
+		member, rank, was, found := members[i].Member, 0, 0.0, false
+		if c != nil {
+			var el tree.Elem
+			if el, rank, found = c.find(member); found {
+				was = scoreOf(el.Key)
+			}
+		}
+		score, ok := rule(members[i].Score, was, found)
+		if !ok || found && score == was {
+			continue
+		}
+		if m == nil {
+			if m, err = t.change(k, op.TypeZSet); err != nil {
+				return 0, 0, err
+			}
+			c = m.c
+		}
+		m.moveScored(rank, found, member, score, nil)
+		var buf [scoreLen]byte
+		m.emitPut(op.Main, op.Elem{Key: member, Val: appendScore(buf[:0], score)})
+		if found {
+			moved++
+		} else {
+			added++
+		}
+	}
+	if m != nil {
+		m.done(k)
+	}
+	return added, moved, nil
 }
 
 // ZSetPut gives a member a score and reports whether it is new.
 func (t *Tx) ZSetPut(k Key, member []byte, score float64) (added bool, err error) {
-	m, err := t.change(k, op.TypeZSet)
-	if err != nil {
-		return false, err
-	}
-	added = m.putScored(member, score, nil)
-	var buf [scoreLen]byte
-	m.emitPut(op.Main, op.Elem{Key: member, Val: appendScore(buf[:0], score)})
-	m.done(k)
-	return added, nil
+	n, _, err := t.ZSetUpdate(k, []MemberScore{{member, score}}, func(wanted, _ float64, _ bool) (float64, bool) {
+		return wanted, true
+	})
+	return n == 1, err
 }
 
 // ZSetRemove removes members and returns how many were there.
 func (t *Tx) ZSetRemove(k Key, members ...[]byte) (removed int, err error) {
 	return t.takeMembers(k, op.TypeZSet, members)
+}
+
+// ZSetRemoveRange removes the n members from rank on, which must be there.
+func (t *Tx) ZSetRemoveRange(k Key, rank, n int) error {
+	if n == 0 {
+		return nil
+	}
+	m, err := t.change(k, op.TypeZSet)
+	if err != nil {
+		return err
+	}
+	for i := range n {
+		member := m.c.main.At(rank + i).Key[scoreLen:]
+		m.emitTake(op.Main, member)
+		m.unindex(member)
+	}
+	m.removeRange(&m.c.main, rank, n)
+	m.done(k)
+	return nil
+}
+
+// ZSetReplace makes a sorted set of members, which differ and are copied, the
+// value of k, whatever was there. There must be one at least.
+func (t *Tx) ZSetReplace(k Key, members []MemberScore) {
+	size := 0
+	for i := range members {
+		size += scoreLen + len(members[i].Member)
+	}
+	whole, keys := op.Coll{Type: op.TypeZSet}, make([]byte, 0, size)
+	els := make([]op.Elem, len(members))
+	for i := range members {
+		start := len(keys)
+		keys = append(appendScore(keys, members[i].Score), members[i].Member...)
+		els[i].Key = keys[start:len(keys):len(keys)]
+	}
+	whole.Elem[op.Main] = els
+	deadlineMs := int64(0)
+	if t.p.DefaultTTLMs > 0 {
+		deadlineMs = t.now + t.p.DefaultTTLMs
+	}
+	t.putWhole(k, &whole, deadlineMs)
 }
