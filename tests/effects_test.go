@@ -31,6 +31,7 @@ var effects = map[string]string{
 	"client-query-buffer-limit":  "node/effects_test.go:TestClientQueryBufferLimitParameter",
 	"client-output-buffer-limit": "node/effects_test.go:TestOutputLimits",
 	"maxmemory-clients":          "node/effects_test.go:TestMaxmemoryClients",
+	"notify-keyspace-events":     "node/pubsub_test.go:TestEventsAreConfigured",
 
 	"tls-port":                 "tests/protocol_test.go:TestProtocolTLS",
 	"tls-cert-file":            "server/run_test.go:TestRegionsOverTLS",
