@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// requestsPerMs sets the pace of the simulated streams: a cache of testCapacity is replaced in some seconds, the
-// resolution of LRU scores.
+// requestsPerMs sets the pace of the simulated streams: a cache of testCapacity is replaced in seconds, so that
+// only a part of it ties in LRU scores.
 const requestsPerMs = 1
 
 // sampledCache evicts the way an engine does with this package: entries in a slice, random samples, one pool.
@@ -205,7 +205,7 @@ func TestTraces(t *testing.T) {
 	fmt.Printf("mean gain of the adaptive policy over sampled LRU: %+.2f points\n", sum/float64(n))
 }
 
-// hitRatio is in percent. The clock moves by a second a request: at this pace the baseline is LRU and not chance.
+// hitRatio is in percent. The clock moves by the resolution of LRU a request: at this pace the baseline is LRU and not chance.
 func hitRatio(get func(uint64, int64) bool, stream []uint64) float64 {
 	hits := 0
 	for i, key := range stream {

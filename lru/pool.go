@@ -18,7 +18,8 @@ type candidate struct {
 	score  uint64
 }
 
-// Offer considers a candidate. A handle offered again takes its new score.
+// Offer considers a candidate. A handle offered again takes its new score. Of equal scores the one offered first is taken
+// first: it has waited longer, so it is older in most cases.
 func (p *Pool) Offer(handle, score uint64) {
 	p.drop(handle)
 	if p.n == poolSize {
@@ -29,7 +30,7 @@ func (p *Pool) Offer(handle, score uint64) {
 		copy(p.candidates[:p.n], p.candidates[1:])
 	}
 	at := p.n
-	for at > 0 && p.candidates[at-1].score > score {
+	for at > 0 && p.candidates[at-1].score >= score {
 		p.candidates[at] = p.candidates[at-1]
 		at--
 	}

@@ -43,27 +43,27 @@ func (s *sketch) block(h uint64) *[blockWords]uint64 {
 	return (*[blockWords]uint64)(s.words[at:])
 }
 
-// uses is the estimate, at most maxUses.
-func (s *sketch) uses(h uint64) uint64 {
-	b := s.block(h)
-	n := uint64(maxUses)
-	for row := range uint64(4) {
-		word, shift := counter(h, row)
-		n = min(n, b[word]>>shift&maxUses)
-	}
-	return n
-}
-
 // counter is the place of a hash's counter in its block: each row has two words of its own.
 func counter(h, row uint64) (word, shift uint64) {
 	pick := h >> (row * 5)
 	return (row<<1 | pick>>4&1) & (blockWords - 1), pick & (wordCounters - 1) * 4
 }
 
-// add counts a use.
+// uses is the estimate, at most maxUses.
+func (s *sketch) uses(h uint64) uint64 { return leastOf(s.block(h), h) }
+
+func leastOf(b *[blockWords]uint64, h uint64) uint64 {
+	w0, s0 := counter(h, 0)
+	w1, s1 := counter(h, 1)
+	w2, s2 := counter(h, 2)
+	w3, s3 := counter(h, 3)
+	return min(b[w0]>>s0&maxUses, b[w1]>>s1&maxUses, b[w2]>>s2&maxUses, b[w3]>>s3&maxUses)
+}
+
+// add counts a use. It raises only the counters that hold the estimate, which keeps collisions from adding up.
 func (s *sketch) add(h uint64) {
 	b := s.block(h)
-	if n := s.uses(h); n < maxUses {
+	if n := leastOf(b, h); n < maxUses {
 		for row := range uint64(4) {
 			if word, shift := counter(h, row); b[word]>>shift&maxUses == n {
 				b[word] += 1 << shift
