@@ -9,11 +9,11 @@ FUZZTIME    ?= 3s
 # Results of the test steps, one line each: passed and failed.
 COUNTS      := bin/test-counts
 
-.PHONY: help build run test race lint fuzz sim conformance compat demo bench hitratio clean
+.PHONY: help build run test race lint fuzz sim conformance compat demo bench bench-memory hitratio clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build bin/geocache
 	$(GO) build -o bin/geocache ./cmd/geocache
@@ -65,6 +65,10 @@ bench: ## redis-benchmark beside a redis-server on this machine, as ratios
 hitratio: ## hit ratios of TRACES=dir: package lru alone, then beside a redis-server
 	TEST_TRACES=$(abspath $(TRACES)) $(GO) test -count=1 -v -run '^TestTraces$$' ./lru
 	TEST_TRACES=$(abspath $(TRACES)) $(GO) test -count=1 -v -timeout 30m -run '^TestHitRatio$$' ./tests
+
+bench-memory: ## memory and pauses beside a redis-server; KEYS=, HASHES=, MEMBERS=, FILL=, EXPIRE=, ELEMENTS= set the sizes
+	KEYS=$(KEYS) HASHES=$(HASHES) MEMBERS=$(MEMBERS) FILL=$(FILL) EXPIRE=$(EXPIRE) ELEMENTS=$(ELEMENTS) \
+		TEST_MEMORY=1 $(GO) test -count=1 -timeout 60m -run '^TestMemory$$' ./tests
 
 clean: ## remove what was built; data stays
 	rm -rf bin
