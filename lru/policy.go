@@ -116,6 +116,15 @@ func (p Policy) Init(nowMs int64) Word {
 	return timeWord(nowMs)
 }
 
+// Known is the word of an entry that was made elsewhere and last used idleMs ago, with freq as its use counter. It keeps
+// what the policy ranks by.
+func (p Policy) Known(nowMs, idleMs int64, freq uint8) Word {
+	if p.Kind() == KindLFU {
+		return frequencyWord(nowMs, freq)
+	}
+	return timeWord(nowMs - idleMs)
+}
+
 // OnRead is the word after a read. rnd is a uniform random number and used only by LFU policies. Under LRM a read
 // changes nothing; under the policies that keep no rank of their own the time of use is kept for OBJECT IDLETIME.
 func (p Policy) OnRead(w Word, nowMs int64, rnd uint32, pr Params) Word {

@@ -32,7 +32,7 @@ func (s *State) shade(hash uint64) {
 		}
 	}
 	// Until something is evicted all windows hold the same.
-	if !s.evicting || s.round.uses >= roundUses && s.shared.report(&s.round, capacity) {
+	if !s.evicting || s.round.uses >= roundUses && s.shared.report(&s.round, capacity*s.shards) {
 		s.round = tally{}
 	}
 }

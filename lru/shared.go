@@ -21,7 +21,7 @@ const (
 	// A round is what a shard counts before it reports.
 	roundUses = 32
 	// The sums remember so many uses per entry of a shadow, but some at least.
-	horizonTurns = 8
+	horizonTurns = 6
 	horizonLeast = 500
 	// margin is by how many of all uses a window must lead to be chosen: changing over costs some hits.
 	margin = 0.005
@@ -38,7 +38,7 @@ func (d *Shared) window() window { return window(d.chosen.Load()) }
 // WindowPercent is the size of the window in force, in percent of the entries; 100 means LRU.
 func (d *Shared) WindowPercent() int { return windowPercent[d.window()] }
 
-// report adds a round of shadows of so many entries. It returns false where another shard is reporting just now; the
+// report adds a round; capacity is that of the shadows of one window in all shards. It returns false where another shard is reporting just now; the
 // round then waits in its shard.
 func (d *Shared) report(t *tally, capacity int) bool {
 	if !d.mu.TryLock() {
