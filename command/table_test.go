@@ -11,6 +11,7 @@ import (
 // newer are the rows that testdata/facts.tsv does not know: ours alone, or
 // younger than Redis 7.4.
 var newer = []string{
+	"hgetex", "hsetex", "hgetdel", "sunioncard", "sdiffcard",
 	"cas", "gets", "delex", "delifeq", "digest", "msetex", "increx",
 	"client|maint_notifications", "lmovem", "blmovem",
 	"closest", "region", "region|add", "region|digest", "region|drain", "region|frame", "region|help",

@@ -99,6 +99,23 @@ func (m *Members) At(rank int) (member, val []byte, ok bool) {
 	return m.c.memberOf(el.Key), el.Val, !expiredField(el.Ext, m.now)
 }
 
+// Live lists the ranks of the fields that have not expired, nil where that is
+// all of them.
+func (m *Members) Live() []int {
+	if m == nil || m.c.fieldTTLs == 0 || m.c.nextFieldMs > m.now {
+		return nil
+	}
+	live, rank := make([]int, 0, m.c.main.Len()), 0
+	m.c.main.Ascend(0, func(el tree.Elem) bool {
+		if !expiredField(el.Ext, m.now) {
+			live = append(live, rank)
+		}
+		rank++
+		return true
+	})
+	return live
+}
+
 // Expiring reports whether any field has a deadline.
 func (m *Members) Expiring() bool { return m != nil && m.c.fieldTTLs > 0 }
 

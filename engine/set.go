@@ -41,6 +41,57 @@ func (t *Tx) SetRemove(k Key, members ...[]byte) (removed int, err error) {
 	return t.takeMembers(k, op.TypeSet, members)
 }
 
+// SetPop takes n random members out of a set, which has as many, and calls fn
+// with each. It does nothing where there is no set.
+func (t *Tx) SetPop(k Key, n int, fn func(member []byte)) error {
+	c, err := t.present(k, op.TypeSet)
+	if c == nil {
+		return err
+	}
+	if n >= c.main.Len() {
+		c.main.Ascend(0, func(el tree.Elem) bool {
+			fn(c.memberOf(el.Key))
+			return true
+		})
+		t.Delete(k)
+		return nil
+	}
+	m, err := t.change(k, op.TypeSet)
+	if err != nil {
+		return err
+	}
+	for range n {
+		rank := t.Random(m.c.main.Len())
+		el := m.c.main.At(rank)
+		member := m.c.memberOf(el.Key)
+		fn(member)
+		m.emitTake(op.Main, member)
+		m.takeAt(el, rank)
+	}
+	m.done(k)
+	return nil
+}
+
+// SetReplace makes a set of members, which differ and are copied, the value of
+// k, whatever was there. There must be one at least.
+func (t *Tx) SetReplace(k Key, members [][]byte) {
+	els := make([]op.Elem, len(members))
+	for i, member := range members {
+		els[i].Key = member
+	}
+	whole := op.Coll{Type: op.TypeSet}
+	whole.Elem[op.Main] = els
+	t.putWhole(k, &whole, t.defaultDeadline())
+}
+
+// defaultDeadline is the deadline of a key that is made, 0 for none.
+func (t *Tx) defaultDeadline() int64 {
+	if t.p.DefaultTTLMs > 0 {
+		return t.now + t.p.DefaultTTLMs
+	}
+	return 0
+}
+
 // admitMember gives a set the form that it needs to take in one more member,
 // and reports whether that changed places.
 func (m *editing) admitMember(member []byte) bool {
