@@ -87,7 +87,8 @@ type Snapshot struct {
 	MaxClockSkewMs        int64
 
 	// Data structures.
-	Shards int
+	Shards            int
+	HLLSparseMaxBytes int64
 
 	// unused holds the values of parameters without effect, by name.
 	unused map[string]any

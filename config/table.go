@@ -281,7 +281,8 @@ func structureParams() []*Param {
 		unused("set-max-listpack-value", size(0), 64, whyType("sets")),
 		unused("zset-max-listpack-entries", integer[int64](0, most), 128, whyType("sorted sets")).alias("zset-max-ziplist-entries"),
 		unused("zset-max-listpack-value", size(0), 64, whyType("sorted sets")).alias("zset-max-ziplist-value"),
-		unused("hll-sparse-max-bytes", size(0), 3000, whyType("HyperLogLogs")),
+		field("hll-sparse-max-bytes", size(0), 3000, func(s *Snapshot) *int64 { return &s.HLLSparseMaxBytes },
+			"Largest HyperLogLog that is kept in the sparse form."),
 		unused("stream-node-max-bytes", size(0), 4096, whyType("streams")),
 		unused("stream-node-max-entries", integer[int64](0, most), 100, whyType("streams")),
 	}

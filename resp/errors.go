@@ -73,6 +73,43 @@ const (
 	ErrIncrBounds        Error = "ERR LBOUND can't be greater than UBOUND"
 )
 
+// Bits and HyperLogLogs.
+const (
+	ErrBitArgument     Error = "ERR The bit argument must be 1 or 0."
+	ErrBitOpNot        Error = "ERR BITOP NOT must be called with a single source key."
+	ErrFieldType       Error = "ERR Invalid bitfield type. Use something like i16 u8. Note that u64 is not supported but i64 is."
+	ErrFieldOverflow   Error = "ERR Invalid OVERFLOW type specified"
+	ErrFieldReadOnly   Error = "ERR BITFIELD_RO only supports the GET subcommand"
+	ErrNotHyperLogLog  Error = "WRONGTYPE Key is not a valid HyperLogLog string value."
+	ErrHyperLogLogBad  Error = "INVALIDOBJ Corrupted HLL object detected"
+	ErrHyperLogLogForm Error = "ERR HLL encoding is not sparse"
+	ErrNoSuchSketch    Error = "ERR The specified key does not exist"
+)
+
+// BitOpSources returns the error of BITOP for an operator, in capitals, that needs two source keys.
+func BitOpSources(operator string) Error {
+	return Error("ERR BITOP " + operator + " must be called with at least two source keys.")
+}
+
+// UnknownSketchCommand returns the error of PFDEBUG for a subcommand that does not exist.
+func UnknownSketchCommand(name []byte) Error {
+	return Error("ERR Unknown PFDEBUG subcommand '" + cString(name, len(name)) + "'")
+}
+
+// SelfTestFailed returns the error of PFSELFTEST; cause says what went wrong.
+func SelfTestFailed(cause string) Error { return Error("TESTFAILED " + cause) }
+
+// SORT, DUMP, RESTORE, WAIT.
+const (
+	ErrSortNotFloat   Error = "ERR One or more scores can't be converted into double"
+	ErrRestoreTTL     Error = "ERR Invalid TTL value, must be >= 0"
+	ErrRestoreIdle    Error = "ERR Invalid IDLETIME value, must be >= 0"
+	ErrRestoreFreq    Error = "ERR Invalid FREQ value, must be >= 0 and <= 255"
+	ErrRestoreFooter  Error = "ERR DUMP payload version or checksum are wrong"
+	ErrRestoreFormat  Error = "ERR Bad data format"
+	ErrWaitAppendOnly Error = "ERR WAITAOF cannot be used when numlocal is set but appendonly is disabled."
+)
+
 // Hashes, fields with deadlines, sets.
 const (
 	ErrHashNotInt       Error = "ERR hash value is not an integer"

@@ -81,7 +81,7 @@ var seededRand = []string{"New", "NewPCG", "NewChaCha8", "NewSource", "NewZipf"}
 
 // errorText is how a client-visible error text begins: with an upper-case code
 // and a space.
-var errorText = regexp.MustCompile(`^-?(ERR|WRONGTYPE|NOAUTH|NOPERM|NOPROTO|WRONGPASS|LOADING|MISCONF|OOM|EXECABORT|BUSY|NOSCRIPT|READONLY|DENIED|UNBLOCKED|BUSYKEY|NOREPLICAS) `)
+var errorText = regexp.MustCompile(`^-?(ERR|WRONGTYPE|NOAUTH|NOPERM|NOPROTO|WRONGPASS|LOADING|MISCONF|OOM|EXECABORT|BUSY|NOSCRIPT|READONLY|DENIED|UNBLOCKED|BUSYKEY|NOREPLICAS|INVALIDOBJ|TESTFAILED) `)
 
 // TestLayering holds the tree to the rules of docs/ARCHITECTURE.md.
 func TestLayering(t *testing.T) {
