@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"geocache/command"
+	"geocache/config"
 	"geocache/engine"
 	"geocache/rdb"
 	"geocache/resp"
@@ -72,15 +73,24 @@ func (n *Node) flushAll() error {
 	})
 }
 
-// LoadLog implements command.Debug. Where the data cannot be recovered the
+// LoadLog implements command.Debug. Where no log is kept the data goes to a
+// store and back, which is then emptied again. Where it cannot be recovered the
 // server ends, as Redis does: there is none to go on with.
 func (d debugging) LoadLog() error {
 	n := d.n
 	return n.alone(func() error {
 		snap := n.conf.Load()
-		if !snap.AppendOnly || len(snap.Siblings) > 0 {
-			n.log.Error("DEBUG LOADAOF is for a region with appendonly yes and without siblings")
+		if len(snap.Siblings) > 0 {
+			n.log.Error("DEBUG LOADAOF is for a region without siblings")
 			return resp.ErrLoadLog
+		}
+		recoverAll := n.openDisk
+		if !snap.AppendOnly {
+			if err := n.storeAll(snap); err != nil {
+				n.log.Error("DEBUG LOADAOF failed", "error", err)
+				return resp.ErrLoadLog
+			}
+			recoverAll = n.takeBack
 		}
 		for n.WriteLog() {
 		}
@@ -89,7 +99,7 @@ func (d debugging) LoadLog() error {
 			err = n.flushAll()
 		}
 		if err == nil {
-			err = n.openDisk()
+			err = recoverAll()
 		}
 		if err != nil {
 			n.log.Error("DEBUG LOADAOF failed: the server ends", "error", err)
@@ -100,6 +110,29 @@ func (d debugging) LoadLog() error {
 		n.log.Warn("data recovered by DEBUG LOADAOF")
 		return nil
 	})
+}
+
+// storeAll attaches a store to a region that keeps no log, and writes all rows.
+func (n *Node) storeAll(snap *config.Snapshot) error {
+	logged := *snap
+	logged.AppendOnly = true
+	if err := n.attachDisk(&logged); err != nil {
+		return err
+	}
+	return n.checkpointNow()
+}
+
+// takeBack recovers what storeAll wrote, and empties the store.
+func (n *Node) takeBack() error {
+	db, rec, err := n.openStore(n.conf.Load())
+	if err != nil {
+		return err
+	}
+	if _, err = n.recover(db, rec); err == nil {
+		err = db.DeleteAll(n.identity(), nil)
+	}
+	n.engine.TakeDirty() // nobody writes rows from here on
+	return errors.Join(err, db.CloseClean())
 }
 
 // Digest implements command.Debug.
