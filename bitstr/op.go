@@ -1,6 +1,9 @@
 package bitstr
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+	"strings"
+)
 
 // Op is an operator of BITOP.
 type Op uint8
@@ -17,35 +20,19 @@ const (
 	AndOr           // set in the first and in another
 )
 
+var opNames = [...]string{
+	And: "and", Or: "or", Xor: "xor", Not: "not", One: "one", Diff: "diff", Diff1: "diff1", AndOr: "andor",
+}
+
+// String is the operator's name in lower case.
+func (op Op) String() string { return opNames[op] }
+
 // ParseOp reads an operator's name in any case.
 func ParseOp(name []byte) (Op, bool) {
-	var buf [5]byte
-	if len(name) > len(buf) {
-		return 0, false
-	}
-	for i, c := range name {
-		if c >= 'a' && c <= 'z' {
-			c -= 'a' - 'A'
+	for op, n := range opNames {
+		if len(n) == len(name) && strings.EqualFold(n, string(name)) {
+			return Op(op), true
 		}
-		buf[i] = c
-	}
-	switch string(buf[:len(name)]) {
-	case "AND":
-		return And, true
-	case "OR":
-		return Or, true
-	case "XOR":
-		return Xor, true
-	case "NOT":
-		return Not, true
-	case "ONE":
-		return One, true
-	case "DIFF":
-		return Diff, true
-	case "DIFF1":
-		return Diff1, true
-	case "ANDOR":
-		return AndOr, true
 	}
 	return 0, false
 }

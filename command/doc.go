@@ -40,6 +40,16 @@ func firstWord(name string) string {
 	return strings.ToUpper(w)
 }
 
+// blockArg is several arguments that stand together.
+func blockArg(name string, parts ...Arg) Arg {
+	return Arg{Name: name, Type: ArgBlock, Args: parts}
+}
+
+func withToken(token string, a Arg) Arg { a.Token = token; return a }
+
+// repeatedToken is a that may stand several times, its token each time.
+func repeatedToken(a Arg) Arg { a.Multiple = MultipleToken; return a }
+
 func tips(d Doc, list ...string) Doc { d.Tips = list; return d }
 
 func history(d Doc, list ...History) Doc { d.History = list; return d }
