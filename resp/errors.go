@@ -2,6 +2,7 @@ package resp
 
 import (
 	"bytes"
+	"math"
 	"strconv"
 	"strings"
 )
@@ -137,6 +138,64 @@ const (
 	ErrNegativeCount  Error = "ERR COUNT can't be negative"
 	ErrNegativeMaxLen Error = "ERR MAXLEN can't be negative"
 )
+
+// Sorted sets.
+const (
+	ErrScoreNaN         Error = "ERR resulting score is not a number (NaN)"
+	ErrZAddNXXX         Error = "ERR XX and NX options at the same time are not compatible"
+	ErrZAddCompare      Error = "ERR GT, LT, and/or NX options at the same time are not compatible"
+	ErrZAddIncr         Error = "ERR INCR option supports a single increment-element pair"
+	ErrScoreRange       Error = "ERR min or max is not a float"
+	ErrNameRange        Error = "ERR min or max not valid string range item"
+	ErrLimitOfRanks     Error = "ERR syntax error, LIMIT is only supported in combination with either BYSCORE or BYLEX"
+	ErrWithScoresByName Error = "ERR syntax error, WITHSCORES not supported in combination with BYLEX"
+	ErrWeight           Error = "ERR weight value is not a float"
+)
+
+// NoInputKeys returns the error for a command over several sorted sets that names none.
+func NoInputKeys(command string) Error {
+	return Error("ERR at least 1 input key is needed for '" + command + "' command")
+}
+
+// Geo.
+const (
+	ErrUnit           Error = "ERR unsupported unit provided. please use M, KM, FT, MI"
+	ErrRadius         Error = "ERR need numeric radius"
+	ErrRadiusNegative Error = "ERR radius cannot be negative"
+	ErrBoxWidth       Error = "ERR need numeric width"
+	ErrBoxHeight      Error = "ERR need numeric height"
+	ErrBoxNegative    Error = "ERR height or width cannot be negative"
+	ErrGeoMember      Error = "ERR could not decode requested zset member"
+	ErrGeoCount       Error = "ERR COUNT must be > 0"
+	ErrGeoAny         Error = "ERR the ANY argument requires COUNT argument"
+	ErrVertices       Error = "ERR invalid number of vertices"
+	ErrFewVertices    Error = "ERR GEOSEARCH BYPOLYGON must have at least 3 vertices"
+	ErrStoreOfRadius  Error = "ERR STORE option in GEORADIUS is not compatible with WITHDIST, WITHHASH and WITHCOORD options"
+	ErrStoreOfSearch  Error = "ERR GEOSEARCHSTORE is not compatible with WITHDIST, WITHHASH and WITHCOORD options"
+)
+
+// LonLatRange returns the error for coordinates that a geo set cannot hold.
+func LonLatRange(lon, lat float64) Error {
+	dst := append(appendSixDigits([]byte("ERR invalid longitude,latitude pair "), lon), ',')
+	return Error(appendSixDigits(dst, lat))
+}
+
+func appendSixDigits(dst []byte, f float64) []byte {
+	if math.IsInf(f, 0) {
+		return AppendDouble(dst, f, Compat70)
+	}
+	return strconv.AppendFloat(dst, f, 'f', 6, 64)
+}
+
+// GeoFrom returns the error for a geo search without a center; command is as the client wrote it.
+func GeoFrom(command []byte) Error {
+	return Error("ERR exactly one of FROMMEMBER or FROMLONLAT can be specified for " + cString(command, len(command)))
+}
+
+// GeoBy returns the error for a geo search without a shape.
+func GeoBy(command []byte) Error {
+	return Error("ERR exactly one of BYRADIUS and BYBOX can be specified for " + cString(command, len(command)))
+}
 
 // Expiry and OBJECT.
 const (

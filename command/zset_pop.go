@@ -1,0 +1,202 @@
+package command
+
+import (
+	"geocache/engine"
+	"geocache/resp"
+)
+
+// popShape is how the reply to a pop names what was popped.
+type popShape uint8
+
+const (
+	popFlat   popShape = iota // member, score, ...
+	popPairs                  // [member, score], ...
+	popKeyed                  // key, member, score
+	popNested                 // key, [[member, score], ...]
+)
+
+// scorePops is what is popped: count members from the first of the keys that is
+// there.
+type scorePops struct {
+	keys  [][]byte
+	way   direction // upward: the lowest scores
+	count int
+	shape popShape
+}
+
+func zPopMin(c *Ctx) { c.popScores(upward) }
+func zPopMax(c *Ctx) { c.popScores(downward) }
+
+func (c *Ctx) popScores(way direction) {
+	p := scorePops{keys: c.Args[1:2], way: way, count: 1}
+	switch {
+	case len(c.Args) > 3:
+		c.Fail(resp.ErrSyntax)
+		return
+	case len(c.Args) == 3:
+		n, ok := resp.ParseInt(c.Args[2])
+		if !ok || n < 0 {
+			c.Fail(resp.ErrNotPositive)
+			return
+		}
+		p.count = int(n)
+		if c.Out.Proto() == 3 {
+			p.shape = popPairs
+		}
+	}
+	if !c.popFirstScores(p) {
+		c.Out.Array(0)
+	}
+}
+
+func zMPop(c *Ctx) {
+	p, fail := c.parseScorePops(1)
+	switch {
+	case fail != "":
+		c.Fail(fail)
+	case !c.popFirstScores(p):
+		c.Out.NullArray()
+	}
+}
+
+func bZPopMin(c *Ctx) { c.bZPop(upward) }
+func bZPopMax(c *Ctx) { c.bZPop(downward) }
+
+func (c *Ctx) bZPop(way direction) {
+	end := len(c.Args) - 1
+	deadlineMs, fail := deadlineIn(c, c.Args[end])
+	if fail != "" {
+		c.Fail(fail)
+		return
+	}
+	c.popScoresWithin(scorePops{keys: c.Args[1:end], way: way, count: 1, shape: popKeyed}, deadlineMs)
+}
+
+func bZMPop(c *Ctx) {
+	deadlineMs, fail := deadlineIn(c, c.Args[1])
+	if fail != "" {
+		c.Fail(fail)
+		return
+	}
+	p, fail := c.parseScorePops(2)
+	if fail != "" {
+		c.Fail(fail)
+		return
+	}
+	c.popScoresWithin(p, deadlineMs)
+}
+
+// parseScorePops reads ZMPOP's arguments from the number of keys on, which is
+// argument at.
+func (c *Ctx) parseScorePops(at int) (p scorePops, fail resp.Error) {
+	p = scorePops{count: 1, shape: popNested}
+	n, ok := resp.ParseInt(c.Args[at])
+	if !ok || n < 1 {
+		return p, resp.ErrNumKeys
+	}
+	rest := c.Args[at+1:]
+	if n >= int64(len(rest)) {
+		return p, resp.ErrSyntax
+	}
+	p.keys, rest = rest[:n], rest[n:]
+	switch {
+	case isWord(rest[0], "MIN"):
+		p.way = upward
+	case isWord(rest[0], "MAX"):
+		p.way = downward
+	default:
+		return p, resp.ErrSyntax
+	}
+	switch opts := rest[1:]; {
+	case len(opts) == 0:
+		return p, ""
+	case len(opts) == 1, !isWord(opts[0], "COUNT"):
+		return p, resp.ErrSyntax
+	default:
+		count, ok := resp.ParseInt(opts[1])
+		if !ok || count < 1 {
+			return p, resp.ErrCountNotPositive
+		}
+		if len(opts) > 2 {
+			return p, resp.ErrSyntax
+		}
+		p.count = int(count)
+		return p, ""
+	}
+}
+
+// popScoresWithin is popFirstScores that waits for a sorted set.
+func (c *Ctx) popScoresWithin(p scorePops, deadlineMs int64) {
+	if c.popFirstScores(p) {
+		return
+	}
+	keys := make([]engine.Key, len(p.keys))
+	for i, name := range p.keys {
+		keys[i] = engine.Key{DB: c.DB, Name: name}
+	}
+	c.Block(Block{
+		Keys: keys, Type: engine.TypeZSet, DeadlineMs: deadlineMs,
+		Timeout: func(c *Ctx) { c.Out.NullArray() },
+	})
+}
+
+// popFirstScores pops from the first sorted set that is there, and reports
+// whether it has replied.
+func (c *Ctx) popFirstScores(p scorePops) bool {
+	for _, name := range p.keys {
+		k := engine.Key{DB: c.DB, Name: name}
+		z, err := c.Tx.ZSetToEdit(k)
+		switch {
+		case err != nil && c.Woken == On && c.Out.Compat() == resp.Compat70:
+			continue // 7.0 looks only at the key that woke it
+		case err != nil:
+			c.FailWith(err)
+			return true
+		case z == nil:
+			continue
+		}
+		c.popOffScores(k, z, p)
+		return true
+	}
+	return false
+}
+
+// popOffScores pops from k, which is z, and replies.
+func (c *Ctx) popOffScores(k engine.Key, z *engine.Scored, p scorePops) {
+	n, left := min(p.count, z.Len()), 0
+	switch p.shape {
+	case popFlat:
+		c.Out.Array(2 * n)
+	case popPairs:
+		c.Out.Array(n)
+	case popKeyed:
+		c.Out.Array(2*n + 1)
+		c.Out.Bulk(k.Name)
+	case popNested:
+		c.Out.Array(2)
+		c.Out.Bulk(k.Name)
+		c.Out.Array(n)
+	}
+	event, rank := "zpopmin", 0
+	if p.way == downward {
+		event, rank = "zpopmax", z.Len()-n
+	}
+	for i := range n {
+		at := rank + i
+		if p.way == downward {
+			at = rank + n - 1 - i
+		}
+		member, score := z.AtRank(at)
+		if p.shape == popPairs || p.shape == popNested {
+			c.Out.Array(2)
+		}
+		c.Out.Bulk(member)
+		c.Out.Double(score)
+	}
+	left = z.Len() - n
+	if err := c.Tx.ZSetRemoveRange(k, rank, n); err != nil {
+		c.FailWith(err)
+		return
+	}
+	c.tellRemoved(event, k, n, left)
+}
