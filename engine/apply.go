@@ -68,13 +68,15 @@ func (e *Engine) applyOp(o *op.Op, from Delivery, p *Params, nowMs int64) {
 		e.stirAll()
 	case op.State:
 		if st, err := op.DecodeKeyState(o.Raw); err == nil {
-			e.joinKey(o.DB, o.Key, cloneState(st), p, nowMs)
+			e.joinKey(o.DB, o.Key, st, p, nowMs)
 		}
 	case op.Put, op.Take, op.Insert, op.Cut, op.Drop, op.Meta, op.Whole:
 		e.applyColl(o, p, nowMs)
 	default:
-		e.changeKey(o.DB, o.Key, p, nowMs, func(s *op.KeyState) bool {
+		e.changeKey(o.DB, o.Key, p, nowMs, func(m *editing) bool {
+			s := &m.x.state
 			if o.Kind == op.Set {
+				m.x.keepStamp = o.KeepStamp
 				if e.fault == FaultEarlierSet && from == FromSibling && baseAlive(s) {
 					return false
 				}
@@ -84,71 +86,69 @@ func (e *Engine) applyOp(o *op.Op, from Delivery, p *Params, nowMs int64) {
 					}
 					return applyOp(s, o)
 				}
-				o.Value = append(make([]byte, 0, len(o.Value)), o.Value...)
 			}
 			return applyOp(s, o)
 		})
 	}
 }
 
-// cloneState copies what aliases a decoded buffer.
-func cloneState(s op.KeyState) op.KeyState {
-	s.Value = append(make([]byte, 0, len(s.Value)), s.Value...)
-	return s
-}
-
 func (e *Engine) joinKey(db int, key []byte, with op.KeyState, p *Params, nowMs int64) {
-	e.changeKey(db, key, p, nowMs, func(s *op.KeyState) bool { return join(s, &with) })
+	e.changeKey(db, key, p, nowMs, func(m *editing) bool {
+		changed := join(&m.x.state, &with)
+		m.x.keepStamp = with.ValueStamp != unstamped
+		for i := range with.Colls {
+			m.drop()
+			m.build(&with.Colls[i])
+			changed = true
+		}
+		return changed
+	})
 }
 
 // changeKey lets fn change the state of one key under its shard's lock and
 // settles everything that follows from it. It returns the key's entry, which
 // may not be in the table.
-func (e *Engine) changeKey(db int, key []byte, p *Params, nowMs int64, fn func(*op.KeyState) bool) *entry {
+func (e *Engine) changeKey(db int, key []byte, p *Params, nowMs int64, fn func(*editing) bool) *entry {
 	h := e.hash(key)
 	s := e.shardOf(h)
 	t := e.table(s, db)
-	x := t.find(h, key)
-	if x == nil {
-		x = &entry{hash: h, key: string(key)}
+	x, ok := e.opened(s, t, h, key)
+	if !ok {
 		x.word = p.Policy.Init(nowMs)
 	}
-	e.settle(s, t, db, x, p, nowMs, fn)
+	m := editing{e: e, p: p, s: s, tb: t, db: db, x: x, c: x.coll}
+	e.settle(s, t, db, x, p, nowMs, func(*op.KeyState) bool { return fn(&m) })
 	return x
 }
 
 // settle lets fn change x and makes everything else follow.
 func (e *Engine) settle(s *shard, t *table, db int, x *entry, p *Params, nowMs int64, fn func(*op.KeyState) bool) {
-	was := x.state
-	wasColl := x.coll
-	expired := x.flags&countedLive != 0 && expiredAt(&was, nowMs)
+	was, wasColl := x.state, x.coll
+	expired := x.exists() && expiredAt(&was, nowMs)
 	if !fn(&x.state) && x.coll == wasColl {
 		return
 	}
 	if x.state.ValueStamp != was.ValueStamp || !baseAlive(&x.state) {
-		x.flags &^= rawEncoding | hasRow | onDisk
-	}
-	switch {
-	case !p.Merging && !x.exists():
-		if x.flags&inTable != 0 {
-			t.remove(x)
+		x.flags &^= fRaw | fHasRow | fOnDisk | fToken
+		if x.keepStamp && !p.Merging {
+			x.flags |= fToken
 		}
-	case x.flags&inTable == 0:
-		t.insert(x)
 	}
-	e.account(s, t, db, x, p)
-	if p.Merging && removedSince(&was, &x.state) {
+	told := x.flags&fTold != 0
+	if !expiredAt(&x.state, nowMs) {
+		x.flags &^= fTold
+	}
+	buried := p.Merging && removedSince(&was, &x.state)
+	e.put(s, t, db, x, p)
+	if buried {
 		e.bury(s, db, x)
 	}
-	ended := expired && x.flags&countedLive == 0
+	ended := expired && !x.exists()
 	if ended {
 		e.stats.expired.Add(1)
 	}
-	if !ended || x.flags&expiryTold == 0 {
+	if !ended || !told {
 		e.changedAlone(e.number(db), x.key)
-	}
-	if !expiredAt(&x.state, nowMs) {
-		x.flags &^= expiryTold
 	}
 }
 
@@ -174,14 +174,26 @@ func (e *Engine) applyFlush(o *op.Op, p *Params, nowMs int64) {
 		if t == nil {
 			continue
 		}
-		var hit []*entry
-		t.each(func(x *entry) {
-			if baseAlive(&x.state) || x.state.DeadlineMs != 0 {
-				hit = append(hit, x)
+		e.eachBucket(t, func(r rec) {
+			x := e.openedRec(s, r)
+			if x.coll != nil || baseAlive(&x.state) || x.state.DeadlineMs != 0 {
+				m := editing{e: e, p: p, s: s, tb: t, db: o.DB, x: x, c: x.coll}
+				e.settle(s, t, o.DB, x, p, nowMs, func(st *op.KeyState) bool {
+					m.drop()
+					return applyFlush(st, func(s clock.Stamp) bool { return !p.Merging || s == unstamped || o.Seen.Covers(s) })
+				})
 			}
 		})
-		for _, x := range hit {
-			e.settle(s, t, o.DB, x, p, nowMs, func(st *op.KeyState) bool { return applyFlush(st, o.Seen.Covers) })
+	}
+}
+
+// eachBucket calls fn for every record of a table; unlike table.each it lets fn
+// change or remove the one it is given. A bucket may be met again where the
+// table shrinks meanwhile.
+func (e *Engine) eachBucket(t *table, fn func(rec)) {
+	for cursor := uint64(0); ; {
+		if cursor = t.visit(cursor, fn); cursor == 0 {
+			return
 		}
 	}
 }
@@ -201,8 +213,8 @@ func (e *Engine) ApplyStates(entries []StateEntry, nowMs int64) error {
 	})
 }
 
-// eachState decodes entries and calls fn for each under its shard's lock; fn
-// may keep the state.
+// eachState decodes entries and calls fn for each under its shard's lock. The
+// state aliases the entry.
 func (e *Engine) eachState(entries []StateEntry, fn func(StateEntry, op.KeyState)) error {
 	for _, en := range entries {
 		if en.DB >= e.databases {
@@ -212,9 +224,15 @@ func (e *Engine) eachState(entries []StateEntry, fn func(StateEntry, op.KeyState
 		if err != nil {
 			return err
 		}
+		if st.ValueStamp == unstamped {
+			st.ValueStamp = e.foundingStamp()
+		}
+		if st.DeadlineStamp == unstamped {
+			st.DeadlineStamp = e.foundingStamp()
+		}
 		s := e.shardOf(e.hash(en.Key))
 		s.mu.Lock()
-		fn(en, cloneState(st))
+		fn(en, st)
 		s.mu.Unlock()
 	}
 	return nil
@@ -249,13 +267,14 @@ func (e *Engine) LastReading() clock.Reading {
 	return last
 }
 
-// eachEntry walks all shards, one lock at a time.
+// eachEntry walks all shards, one lock at a time. The entries are valid during
+// the call only and must not be changed.
 func (e *Engine) eachEntry(fn func(db int, x *entry)) {
 	for _, s := range e.shards {
 		s.mu.Lock()
 		for db, t := range s.dbs {
 			if t != nil {
-				t.each(func(x *entry) { fn(db, x) })
+				t.each(func(r rec) { fn(db, e.openedRec(s, r)) })
 			}
 		}
 		s.mu.Unlock()

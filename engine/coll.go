@@ -201,7 +201,7 @@ func (m *editing) rebuild(to form, fill func(from *content)) {
 	m.c.form, m.c.main, m.c.aux = to, fresh.main, fresh.aux
 	fill(&was)
 	if m.t != nil {
-		m.t.frees = append(m.t.frees, was)
+		m.t.frees = append(m.t.frees, oldTrees{m.tb, was})
 	} else {
 		m.tb.free(&was)
 	}
@@ -439,6 +439,12 @@ func (t *Tx) undoColls() {
 	}
 }
 
+// oldTrees are trees that nobody needs once the tx is committed.
+type oldTrees struct {
+	t *table
+	c content
+}
+
 func freeTrees(c *content) {
 	for !c.main.FreeSome(math.MaxInt32) {
 	}
@@ -513,7 +519,7 @@ func (t *Tx) dropColl(u *undo) {
 		return
 	}
 	t.logUndo(collUndo{kind: undoContent, x: u.x, wasContent: u.x.coll})
-	t.frees = append(t.frees, *u.x.coll)
+	t.frees = append(t.frees, oldTrees{u.t, *u.x.coll})
 	u.x.coll = nil
 }
 
@@ -545,23 +551,23 @@ func (t *Tx) edited(x *entry) *undo {
 
 // emitPut and emitTake tell the log of a member.
 func (m *editing) emitPut(part op.Part, el op.Elem) {
-	m.t.emit(func(b *op.Builder) clock.Stamp { return b.Put(m.db, []byte(m.x.key), m.c.typ, part, el, nil) })
+	m.t.emit(func(b *op.Builder) clock.Stamp { return b.Put(m.db, m.x.key, m.c.typ, part, el, nil) })
 }
 
 func (m *editing) emitTake(part op.Part, member []byte) {
-	m.t.emit(func(b *op.Builder) clock.Stamp { return b.Take(m.db, []byte(m.x.key), m.c.typ, part, member, nil) })
+	m.t.emit(func(b *op.Builder) clock.Stamp { return b.Take(m.db, m.x.key, m.c.typ, part, member, nil) })
 }
 
 func (m *editing) emitMeta() {
-	m.t.emit(func(b *op.Builder) clock.Stamp { return b.Meta(m.db, []byte(m.x.key), m.c.typ, m.c.meta) })
+	m.t.emit(func(b *op.Builder) clock.Stamp { return b.Meta(m.db, m.x.key, m.c.typ, m.c.meta) })
 }
 
 func (t *Tx) emitInsert(m *editing, rank int, el op.Elem) {
-	t.emit(func(b *op.Builder) clock.Stamp { return b.Insert(m.db, []byte(m.x.key), rank, el) })
+	t.emit(func(b *op.Builder) clock.Stamp { return b.Insert(m.db, m.x.key, rank, el) })
 }
 
 func (t *Tx) emitCut(m *editing, rank, n int) {
-	t.emit(func(b *op.Builder) clock.Stamp { return b.Cut(m.db, []byte(m.x.key), rank, n) })
+	t.emit(func(b *op.Builder) clock.Stamp { return b.Cut(m.db, m.x.key, rank, n) })
 }
 
 // export copies the content.
@@ -620,7 +626,9 @@ func (m *editing) build(from *op.Coll) {
 func (t *Tx) putWhole(k Key, whole *op.Coll, deadlineMs int64) {
 	u := t.editBlind(k)
 	live := u.x.exists() && !t.expired(&u.x.state)
-	t.delete(u)
+	if u.x.exists() {
+		t.delete(u)
+	}
 	t.emit(func(b *op.Builder) clock.Stamp { return b.Whole(u.db, k.Name, whole.Append(nil)) })
 	t.logUndo(collUndo{kind: undoContent, x: u.x})
 	m := editing{e: t.e, t: t, p: t.p, s: u.s, tb: u.t, db: u.db, x: u.x}
@@ -631,7 +639,7 @@ func (t *Tx) putWhole(k Key, whole *op.Coll, deadlineMs int64) {
 }
 
 func (t *Tx) emitDrop(u *undo) {
-	t.emit(func(b *op.Builder) clock.Stamp { return b.Drop(u.db, []byte(u.x.key), nil) })
+	t.emit(func(b *op.Builder) clock.Stamp { return b.Drop(u.db, u.x.key, nil) })
 }
 
 // encoding is the name under which OBJECT ENCODING knows the form.
@@ -658,12 +666,12 @@ func (e *Engine) applyColl(o *op.Op, p *Params, nowMs int64) {
 	h := e.hash(o.Key)
 	s := e.shardOf(h)
 	tb := e.table(s, o.DB)
-	x := tb.find(h, o.Key)
-	if x == nil {
+	x, ok := e.opened(s, tb, h, o.Key)
+	if !ok {
 		if o.Kind == op.Take || o.Kind == op.Cut || o.Kind == op.Drop {
 			return
 		}
-		x = &entry{hash: h, key: string(o.Key), word: p.Policy.Init(nowMs)}
+		x.word = p.Policy.Init(nowMs)
 	}
 	m := editing{e: e, p: p, s: s, tb: tb, db: o.DB, x: x, c: x.coll}
 	e.settle(s, tb, o.DB, x, p, nowMs, func(st *op.KeyState) bool {

@@ -196,7 +196,10 @@ func checkCollections(t *testing.T, r *region, hash map[string]string, list []st
 				continue
 			}
 			want := int64(0)
-			tb.each(func(x *entry) {
+			want += tb.segmentBytes()
+			tb.each(func(rc rec) {
+				want += int64(len(rc.b))
+				x := r.e.openedRec(s, rc)
 				if x.coll != nil {
 					want += x.coll.main.MemBytes() + x.coll.aux.MemBytes()
 					if err := x.coll.main.Check(); err != nil {
@@ -209,4 +212,12 @@ func checkCollections(t *testing.T, r *region, hash map[string]string, list []st
 			}
 		}
 	}
+}
+
+// segmentBytes is the memory of the buckets.
+func (t *table) segmentBytes() (n int64) {
+	for _, ref := range t.segments {
+		n += int64(len(t.arena.Bytes(ref)))
+	}
+	return n
 }

@@ -17,24 +17,42 @@ import (
 func (e *Engine) JoinCopy(id uint64, covered clock.Vector, entries []StateEntry, nowMs int64) error {
 	e.beginCopy(id)
 	return e.eachState(entries, func(en StateEntry, st op.KeyState) {
-		x := e.changeKey(en.DB, en.Key, e.params.Load(), nowMs, func(have *op.KeyState) bool {
+		x := e.changeKey(en.DB, en.Key, e.params.Load(), nowMs, func(m *editing) bool {
+			have := &m.x.state
 			if have.ValueStamp == st.ValueStamp && baseAlive(have) {
 				st.Value = have.Value // the same value, perhaps evicted to its row
 			}
 			rest := beyond(*have, covered)
 			join(&rest, &st)
 			*have = rest
+			for i := range st.Colls {
+				m.drop()
+				m.build(&st.Colls[i])
+			}
 			return true
 		})
-		x.copied = e.copying.round
+		if x.ref != 0 {
+			s := e.shardOf(x.hash)
+			r := s.dbs[en.DB].rec(x.ref)
+			r.setFlags(r.flags() | fCopied)
+		}
 	})
 }
 
-// beginCopy starts a new round of marks where id is a copy not met before.
+// beginCopy takes older marks away where id is a copy not met before.
 func (e *Engine) beginCopy(id uint64) {
-	if id != e.copying.id {
-		e.copying.id = id
-		e.copying.round++
+	if id == e.copying.id {
+		return
+	}
+	e.copying.id = id
+	for _, s := range e.shards {
+		s.mu.Lock()
+		for _, t := range s.dbs {
+			if t != nil {
+				t.each(func(r rec) { r.setFlags(r.flags() &^ fCopied) })
+			}
+		}
+		s.mu.Unlock()
 	}
 }
 
@@ -53,22 +71,15 @@ func (e *Engine) EndCopy(id uint64, covered clock.Vector, nowMs int64) {
 			if t == nil {
 				continue
 			}
-			var others []*entry
-			t.each(func(x *entry) {
-				if x.copied != e.copying.round {
-					others = append(others, x)
+			e.eachBucket(t, func(r rec) {
+				if r.has(fCopied) {
+					return
 				}
-			})
-			for _, x := range others {
-				e.settle(s, t, db, x, p, nowMs, func(st *op.KeyState) bool {
+				e.settle(s, t, db, e.openedRec(s, r), p, nowMs, func(st *op.KeyState) bool {
 					*st = beyond(*st, covered)
 					return true
 				})
-				if blank(&x.state) && x.flags&inTable != 0 {
-					t.remove(x)
-					e.account(s, t, db, x, p)
-				}
-			}
+			})
 		}
 		s.mu.Unlock()
 	}

@@ -47,7 +47,7 @@ func TestCopyDropsWhatItsSourceRemoved(t *testing.T) {
 		entries++
 		if exists(&x.state) {
 			v, _ := visibleString(&x.state)
-			have[x.key] = string(v)
+			have[string(x.key)] = string(v)
 		}
 	})
 	for k, v := range want {

@@ -47,8 +47,8 @@ func (t *Tx) DBInfos() map[int]DBInfo {
 // ttlSample is what one visit of the expiry cycle saw of the time left.
 type ttlSample struct{ sumMs, keys int64 }
 
-func (s *ttlSample) add(x *entry, nowMs int64) {
-	if left := deadlineOf(&x.state) - nowMs; left > 0 {
+func (s *ttlSample) add(deadlineMs, nowMs int64) {
+	if left := deadlineMs - nowMs; left > 0 {
 		s.sumMs += left
 		s.keys++
 	}

@@ -32,6 +32,7 @@ import (
 	"geocache/clock"
 	"geocache/lru"
 	"geocache/op"
+	"geocache/slab"
 )
 
 // Sink consumes what transactions commit. Its methods are called with shard
@@ -79,7 +80,8 @@ type Options struct {
 	Origin    clock.Origin
 	Sink      Sink
 	Params    Params
-	Fault     Fault // for tests only
+	Pages     slab.Source // of the data's memory; nil means the Go heap
+	Fault     Fault       // for tests only
 }
 
 // Fault is a mistake planted by a test that wants to see the checkers find it.
@@ -104,7 +106,13 @@ type Engine struct {
 	sink      Sink
 	params    atomic.Pointer[Params]
 	fault     Fault
+	pages     slab.Source
 	origin    atomic.Uint64
+	founding  atomic.Pointer[clock.Stamp]
+	// origins are those of packed stamps, by number; it only grows.
+	origins   atomic.Pointer[[]clock.Origin]
+	originsMu sync.Mutex
+	discards  discards
 	// reclaimMs: expired entries with a deadline below it may be reclaimed.
 	reclaimMs atomic.Int64
 	held      atomic.Bool  // see HoldReclaim
@@ -122,7 +130,6 @@ type Engine struct {
 	// copying is the copy that is coming in or came in last: see JoinCopy.
 	copying struct {
 		id, ended uint64
-		round     uint32 // marks the entries that the copy names
 	}
 
 	expire struct {
@@ -169,9 +176,12 @@ type shard struct {
 	dbs   []*table // by stored database, nil until used
 	dirty []RowKey
 	// graves are the entries that learned of a removal in this epoch.
-	graves  []grave
-	watches map[watchKey][]*Watch
-	waits   waits
+	graves []grave
+	// buriedIn is the epoch of the newest grave of a key.
+	buriedIn map[RowKey]uint32
+	watches  map[watchKey][]*Watch
+	scratch  entry // see Engine.opened
+	waits    waits
 }
 
 // RowKey names a row of the stored databases.
@@ -193,6 +203,7 @@ func New(o Options) *Engine {
 		shift:     uint(64 - bits.TrailingZeros(uint(n))),
 		seed:      o.Seed,
 		fault:     o.Fault,
+		pages:     o.Pages,
 		databases: o.Databases,
 		rand:      o.Rand,
 		sink:      o.Sink,
@@ -206,6 +217,10 @@ func New(o Options) *Engine {
 	for i := range e.dbMap {
 		e.dbMap[i] = i
 	}
+	if e.pages == nil {
+		e.pages = slab.Heap()
+	}
+	e.origins.Store(&[]clock.Origin{})
 	e.evict.victims = map[uint64]victim{}
 	e.epoch = 1
 	e.reclaimMs.Store(math.MaxInt64)
@@ -284,11 +299,13 @@ func (e *Engine) Clear() {
 	for _, s := range e.shards {
 		for db, t := range s.dbs {
 			if t != nil {
-				e.used.Add(-t.cost)
+				e.used.Add(-t.counted)
+				t.dropped = true
+				e.discard(t)
 				s.dbs[db] = nil
 			}
 		}
-		s.dirty, s.graves = nil, nil // graveyards notice by themselves
+		s.dirty, s.graves, s.buriedIn = nil, nil, nil // graveyards notice by themselves
 		for _, ws := range s.watches {
 			for _, w := range ws {
 				w.dirty.Store(true)
@@ -340,17 +357,52 @@ func (e *Engine) shardOf(hash uint64) *shard {
 func (e *Engine) table(s *shard, db int) *table {
 	t := s.dbs[db]
 	if t == nil {
-		t = newTable()
+		t = newTable(slab.New(e.pages), e.hash)
 		s.dbs[db] = t
 	}
 	return t
 }
 
-// account brings counters and used memory into line with x and queues its row.
-func (e *Engine) account(s *shard, t *table, db int, x *entry, p *Params) {
-	e.used.Add(t.account(x))
-	if p.KeepRows && x.flags&dirty == 0 {
-		x.flags |= dirty
-		s.dirty = append(s.dirty, RowKey{db, x.key})
+// put writes an entry and queues its row. The shard is locked.
+func (e *Engine) put(s *shard, t *table, db int, x *entry, p *Params) {
+	if p.KeepRows && x.flags&fDirty == 0 {
+		x.flags |= fDirty
+		s.dirty = append(s.dirty, RowKey{db, string(x.key)})
 	}
+	e.store(t, x, p)
+	e.used.Add(t.grew())
+}
+
+// opened is the entry of a key outside of any tx, its record opened; ok is
+// false where there is none, and then it is a blank one of that name. It lasts
+// until the next call for the same shard, which is locked.
+func (e *Engine) opened(s *shard, t *table, hash uint64, key []byte) (x *entry, ok bool) {
+	x = &s.scratch
+	r, ok := t.find(hash, key)
+	if ok {
+		x.open(e, r, hash)
+	} else {
+		*x = entry{hash: hash, key: key}
+	}
+	return x, ok
+}
+
+// openedRec is opened for a record that was met by a walk.
+func (e *Engine) openedRec(s *shard, r rec) *entry {
+	x := &s.scratch
+	x.open(e, r, e.hash(r.key()))
+	return x
+}
+
+// discards are tables that a FLUSHDB dropped, whose memory is given back
+// outside of all locks.
+type discards struct {
+	sync.Mutex
+	tables []*table
+}
+
+func (e *Engine) discard(t *table) {
+	e.discards.Lock()
+	defer e.discards.Unlock()
+	e.discards.tables = append(e.discards.tables, t)
 }

@@ -67,7 +67,7 @@ func (t *Tx) Info(k Key) (Info, bool) {
 	return Info{
 		Type:       x.typeName(),
 		DeadlineMs: deadlineOf(&x.state),
-		Bytes:      x.size(),
+		Bytes:      x.bytes(),
 		IdleMs:     x.word.IdleMs(t.now),
 		Freq:       x.word.Freq(t.now, t.p.LRU),
 	}, true
@@ -92,7 +92,7 @@ func (t *Tx) Encoding(k Key) (name string, ok bool) {
 func (t *Tx) encoding(x *entry) string {
 	v := t.text(x)
 	switch _, isInt := parseInt(v); {
-	case x.flags&rawEncoding != 0:
+	case x.flags&fRaw != 0:
 		return "raw"
 	case isInt:
 		return "int"
@@ -126,7 +126,7 @@ func (t *Tx) SetDeadline(k Key, ms int64) bool {
 }
 
 func (t *Tx) writeDeadline(u *undo, ms int64) {
-	st := t.emit(func(b *op.Builder) clock.Stamp { return b.Deadline(u.db, []byte(u.x.key), ms) })
+	st := t.emit(func(b *op.Builder) clock.Stamp { return b.Deadline(u.db, u.x.key, ms) })
 	u.x.state.DeadlineStamp, u.x.state.DeadlineMs = st, ms
 }
 
@@ -152,6 +152,14 @@ func (t *Tx) delete(u *undo) {
 	}
 }
 
+// bytesOf is the memory of a key in bytes, by accounting.
+func (x *entry) bytes() int64 {
+	if x.ref == 0 {
+		return int64(len(x.key) + len(x.state.Value)) // not written yet
+	}
+	return x.t.bytesOf(x.t.rec(x.ref))
+}
+
 // Copy makes dst what src is, deadline included, and reports whether src was
 // there. What was under dst is gone.
 func (t *Tx) Copy(src, dst Key) bool {
@@ -165,7 +173,7 @@ func (t *Tx) Copy(src, dst Key) bool {
 		return true
 	}
 	val := append([]byte(nil), t.text(x)...)
-	t.setOwned(dst, val, DeadlineAt(deadlineOf(&x.state)), x.flags&rawEncoding)
+	t.setOwned(dst, val, DeadlineAt(deadlineOf(&x.state)), x.flags&fRaw)
 	return true
 }
 
@@ -179,7 +187,9 @@ func (t *Tx) Rename(src, dst Key) bool {
 	t.touchWrite(x)
 	word := x.word
 	t.Copy(src, dst)
-	t.lookup(dst).word = word
+	if _, _, _, y := t.known(dst); y != nil {
+		t.setWord(y, word)
+	}
 	return t.Delete(src)
 }
 
@@ -215,7 +225,8 @@ func (t *Tx) dbUsed(stored int) bool {
 func (t *Tx) dropTable(s *shard, stored int, old *table) {
 	t.tables = append(t.tables, tableUndo{s, stored, old})
 	s.dbs[stored] = nil
-	t.e.used.Add(-old.cost)
+	old.dropped = true
+	t.e.used.Add(-old.counted)
 	if t.p.KeepRows && !t.e.flushed[stored] {
 		t.e.flushed[stored] = true
 		t.flushed = append(t.flushed, stored)
@@ -228,36 +239,56 @@ func (t *Tx) removeRuns(stored int, tb *table) {
 	if tb.runs == 0 {
 		return
 	}
-	tb.each(func(x *entry) {
+	x := t.fresh()
+	tb.each(func(r rec) {
+		if !r.has(fRuns) {
+			return
+		}
+		x.open(t.e, r, 0)
 		if fs := floorsOf(&x.state); len(fs) > 0 {
 			t.emit(func(b *op.Builder) clock.Stamp {
-				return b.RemoveSeen(stored, []byte(x.key), clock.Stamp{}, fs)
+				return b.RemoveSeen(stored, x.key, clock.Stamp{}, fs)
 			})
 		}
 	})
 }
 
-// flushMerging removes what is here and leaves what merging must know of it:
-// an unseen change may still be on its way.
+// flushMerging puts, in the place of each table, one with what merging must
+// know of the keys that were there: an unseen change may still be on its way.
 func (t *Tx) flushMerging(stored int) {
+	t.show()
 	t.emit(func(b *op.Builder) clock.Stamp { return b.Flush(stored, t.e.sink.Vector()) })
-	everything := func(clock.Stamp) bool { return true }
 	for _, s := range t.e.shards {
-		tb := s.dbs[stored]
-		if tb == nil {
+		old := s.dbs[stored]
+		if old == nil {
 			continue
 		}
-		t.removeRuns(stored, tb)
-		tb.each(func(x *entry) {
-			was := *x
-			changed := join(&x.state, &op.KeyState{Floors: floorsOf(&x.state)})
-			if !applyFlush(&x.state, everything) && !changed {
-				return
-			}
-			t.undo = append(t.undo, undo{s: s, t: tb, db: stored, x: x, was: was})
-			x.flags &^= rawEncoding | hasRow | onDisk
-			t.e.account(s, tb, stored, x, t.p)
-		})
+		t.removeRuns(stored, old)
+		t.dropTable(s, stored, old)
+		t.flushTable(s, stored, old)
+	}
+}
+
+func (t *Tx) flushTable(s *shard, stored int, old *table) {
+	left := t.e.table(s, stored)
+	everything := func(clock.Stamp) bool { return true }
+	old.each(func(r rec) {
+		x := t.e.openedRec(s, r)
+		was := x.state
+		join(&x.state, &op.KeyState{Floors: floorsOf(&x.state)})
+		applyFlush(&x.state, everything)
+		x.coll, x.ref, x.flags = nil, 0, 0
+		buried := removedSince(&was, &x.state)
+		t.e.put(s, left, stored, x, t.p)
+		if buried {
+			t.e.bury(s, stored, x)
+		}
+	})
+	// What this very tx had written waits for its stamps.
+	for i := range t.undo {
+		if u := &t.undo[i]; u.t == old && u.changed {
+			t.editBlind(Key{u.num, u.x.key}).changed = true
+		}
 	}
 }
 

@@ -382,13 +382,13 @@ func (h *history) finish(turn int) {
 	for i, r := range h.regions {
 		checkAccounts(h.t, r.e)
 		tb := r.e.shards[0].dbs[0]
-		x := tb.find(r.e.hash([]byte(theKey)), []byte(theKey))
+		x, _ := r.e.opened(r.e.shards[0], tb, r.e.hash([]byte(theKey)), []byte(theKey))
 		switch there := see(h.events, h.all()).exists; {
 		case !there && tb.entries != 0:
 			h.fail("region %c keeps a tombstone that everybody has: %+v", 'A'+i, x.state)
 		case there && (baseAlive(&x.state) && !x.state.Dead.IsZero() || len(x.state.Floors) > len(x.state.Subs)):
 			// A floor stays only where it cuts a run that goes on counting.
-			h.fail("region %c keeps removals that everybody has: %+v", 'A'+i, x)
+			h.fail("region %c keeps removals that everybody has: %+v", 'A'+i, x.state)
 		}
 	}
 	h.converge("after forgetting everywhere")

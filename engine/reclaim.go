@@ -14,41 +14,63 @@ import (
 
 // reclaim drops an expired entry where that is allowed. It is no op: the
 // deadline is the same everywhere, and so is what readers see.
-func (e *Engine) reclaim(s *shard, t *table, db int, x *entry, nowMs int64) bool {
-	if !e.reclaimable(x, nowMs) {
+func (e *Engine) reclaim(s *shard, t *table, db int, r rec, nowMs int64) bool {
+	if !e.reclaimable(r, nowMs) {
 		return false
 	}
-	if x.flags&expiryTold == 0 {
+	x := e.openedRec(s, r)
+	if x.flags&fTold == 0 {
 		e.changedAlone(e.number(db), x.key)
 	}
-	t.remove(x)
-	e.account(s, t, db, x, e.params.Load())
+	e.event(EventExpired, "expired", db, x.key)
+	e.end(s, t, db, x)
 	e.stats.expired.Add(1)
 	return true
 }
 
-func (e *Engine) reclaimable(x *entry, nowMs int64) bool {
-	return expiredAt(&x.state, nowMs) && deadlineOf(&x.state) < e.reclaimMs.Load() && !e.held.Load()
+// end removes an entry and all that is known of it.
+func (e *Engine) end(s *shard, t *table, db int, x *entry) {
+	if x.coll != nil {
+		t.free(x.coll)
+	}
+	x.state, x.coll = op.KeyState{}, nil
+	e.put(s, t, db, x, e.params.Load())
+}
+
+func (e *Engine) reclaimable(r rec, nowMs int64) bool {
+	d := r.deadline()
+	return d != 0 && d <= nowMs && d < e.reclaimMs.Load() && !e.held.Load()
 }
 
 // announces reports whether the end of an expired entry has to be an op. A
 // region that forgot the entry on its own could not name it in later
 // removals, and one that still held it would bring it back.
-func (e *Engine) announces(x *entry, p *Params) bool {
-	return p.Recording && (p.Merging || len(x.state.Subs) > 0)
+func (e *Engine) announces(r rec, p *Params) bool {
+	return p.Recording && (p.Merging || r.has(fRuns))
 }
 
-// announce appends the op that ends x, unless another region will: the one
-// that set the deadline is given orphanMs to do it for all.
-func (e *Engine) announce(s *shard, t *table, db int, x *entry, p *Params, nowMs int64) bool {
+// announce appends the op that ends an entry, unless another region will: the
+// one that set the deadline is given orphanMs to do it for all.
+func (e *Engine) announce(s *shard, t *table, db int, r rec, p *Params, nowMs int64) bool {
+	if !e.reclaimable(r, nowMs) {
+		return false
+	}
+	x := e.openedRec(s, r)
 	st := &x.state
-	if !e.reclaimable(x, nowMs) ||
-		st.DeadlineStamp.Origin.Region() != e.Origin().Region() && nowMs-deadlineOf(st) < orphanMs {
+	if st.DeadlineStamp.Origin.Region() != e.Origin().Region() && nowMs-deadlineOf(st) < orphanMs {
 		return false
 	}
 	seen, floors := expiryMark(st), floorsOf(st)
-	e.expire.ops.RemoveSeen(db, []byte(x.key), seen, floors)
+	if x.coll != nil {
+		e.expire.ops.Drop(db, x.key, e.sink.Vector())
+	}
+	e.expire.ops.RemoveSeen(db, x.key, seen, floors)
+	e.event(EventExpired, "expired", db, x.key)
 	e.settle(s, t, db, x, p, nowMs, func(st *op.KeyState) bool {
+		if x.coll != nil {
+			t.free(x.coll)
+			x.coll = nil
+		}
 		return join(st, &op.KeyState{Dead: seen, Floors: floors})
 	})
 	return true
@@ -96,18 +118,19 @@ func (e *Engine) expireHere(nowMs int64) (met, reclaimed int) {
 	}
 	var ttl ttlSample
 	for range expireBuckets {
-		c.cursor = t.visit(c.cursor, func(x *entry) {
+		c.cursor = t.visit(c.cursor, func(r rec) {
 			met++
-			if x.flags&countedTTL != 0 {
-				ttl.add(x, nowMs)
+			if !r.has(fLive | fDeadline) {
+				return
 			}
+			ttl.add(r.deadline(), nowMs)
 			switch {
-			case x.flags&countedTTL == 0:
-			case e.announces(x, p):
-				if e.announce(s, t, c.db, x, p, nowMs) {
+			case !r.expired(nowMs):
+			case e.announces(r, p):
+				if e.announce(s, t, c.db, r, p, nowMs) {
 					reclaimed++
 				}
-			case e.reclaim(s, t, c.db, x, nowMs):
+			case e.reclaim(s, t, c.db, r, nowMs):
 				reclaimed++
 			}
 		})
@@ -126,11 +149,8 @@ func (e *Engine) expireHere(nowMs int64) (met, reclaimed int) {
 // expireBuckets bounds how long ExpireStep holds a lock: about as many keys.
 const expireBuckets = 64
 
-// grave is an entry that learned of a removal.
-type grave struct {
-	db int
-	x  *entry
-}
+// grave is a key that learned of a removal.
+type grave = RowKey
 
 // graveyard holds, by shard, the graves of one epoch. What a key state knows
 // of removals lacks the removals' own stamps, so they are told by time: after
@@ -146,11 +166,19 @@ const maxGraveyards = 32
 
 // bury queues an entry that learned of a removal, once in an epoch.
 func (e *Engine) bury(s *shard, db int, x *entry) {
-	if x.flags&inTable != 0 && x.epoch != e.epoch && removal(&x.state) {
-		x.epoch = e.epoch
-		s.graves = append(s.graves, grave{db, x})
-		e.buried.Add(1)
+	if x.ref == 0 || x.coll != nil || !removal(&x.state) {
+		return
 	}
+	k := RowKey{db, string(x.key)}
+	if s.buriedIn[k] == e.epoch {
+		return
+	}
+	if s.buriedIn == nil {
+		s.buriedIn = map[RowKey]uint32{}
+	}
+	s.buriedIn[k] = e.epoch
+	s.graves = append(s.graves, k)
+	e.buried.Add(1)
 }
 
 // ForgetRemovals drops removal knowledge that stable covers: every member has
@@ -201,23 +229,26 @@ func (e *Engine) exhume(s *shard, y *graveyard, shard int, stable clock.Vector, 
 		g := graves[len(graves)-1]
 		graves[len(graves)-1] = grave{}
 		graves = graves[:len(graves)-1]
-		t, x := s.dbs[g.db], g.x
-		if x.epoch != y.epoch || t == nil || t.find(x.hash, []byte(x.key)) != x {
+		t := s.dbs[g.DB]
+		if s.buriedIn[g] != y.epoch {
 			continue // gone, or buried again since
 		}
-		x.epoch = 0
+		delete(s.buriedIn, g)
+		if t == nil {
+			continue
+		}
+		x, ok := e.opened(s, t, e.hash([]byte(g.Key)), []byte(g.Key))
+		if !ok || x.coll != nil {
+			continue
+		}
 		was := x.state
-		if forget(&x.state, stable) && x.coll == nil {
-			t.remove(x)
+		if forget(&x.state, stable) {
 			n++
-		} else {
-			e.bury(s, g.db, x)
 		}
-		if x.flags&inTable != 0 && sameCells(&was, &x.state) {
-			x.state = was // with its slices
-		} else {
-			e.account(s, t, g.db, x, p)
+		if !sameCells(&was, &x.state) {
+			e.put(s, t, g.DB, x, p)
 		}
+		e.bury(s, g.DB, x)
 	}
 	y.graves[shard] = graves
 	return n
@@ -286,14 +317,15 @@ func (e *Engine) sample(s *shard, p *Params, nowMs int64) {
 		}
 		cursor, found := e.rand.Uint64(), 0
 		for range sampleBuckets {
-			cursor = t.visit(cursor, func(x *entry) {
-				if found >= p.LRU.Samples || !evictable(x, p) {
+			cursor = t.visit(cursor, func(r rec) {
+				if found >= p.LRU.Samples || !e.evictable(s, r, p) {
 					return
 				}
 				found++
 				ev.next++
-				ev.victims[ev.next] = victim{s, db, x.hash, x.key}
-				ev.pool.Offer(ev.next, p.Policy.Score(x.word, deadlineOf(&x.state), nowMs, p.LRU))
+				key := r.key()
+				ev.victims[ev.next] = victim{s, db, e.hash(key), string(key)}
+				ev.pool.Offer(ev.next, p.Policy.Score(r.word(), r.deadline(), nowMs, p.LRU))
 			})
 			if found >= p.LRU.Samples {
 				break
@@ -313,14 +345,18 @@ const maxVictims = 512
 // sampleBuckets bounds the search for keys with a deadline among others.
 const sampleBuckets = 256
 
-func evictable(x *entry, p *Params) bool {
-	if x.flags&countedLive == 0 || p.Policy.Volatile() && x.flags&countedTTL == 0 {
+func (e *Engine) evictable(s *shard, r rec, p *Params) bool {
+	if !r.has(fLive) || p.Policy.Volatile() && !r.has(fDeadline) {
 		return false
 	}
 	if !p.EvictToDisk {
 		return true
 	}
-	return x.flags&(hasRow|onDisk) == hasRow && len(x.state.Value) > digestLen && !counted(&x.state)
+	if r.flags()&(fHasRow|fOnDisk|fColl) != fHasRow {
+		return false
+	}
+	x := e.openedRec(s, r)
+	return len(x.state.Value) > digestLen && !counted(&x.state)
 }
 
 const digestLen = 8
@@ -332,27 +368,31 @@ func (e *Engine) evictOne(v victim) int64 {
 	if t == nil {
 		return 0
 	}
-	x := t.find(v.hash, []byte(v.key))
-	if x == nil || !evictable(x, p) {
+	r, ok := t.find(v.hash, []byte(v.key))
+	if !ok || !e.evictable(v.s, r, p) {
 		return 0
 	}
+	was := t.arena.LiveBytes()
+	x := e.openedRec(v.s, r)
 	if p.EvictToDisk {
 		x.state.Value = binary.BigEndian.AppendUint64(make([]byte, 0, digestLen), xxh3.Hash(x.state.Value))
-		x.flags |= onDisk
-		grown := t.account(x)
-		e.used.Add(grown)
+		x.flags |= fOnDisk
+		e.store(t, x, p)
+		e.used.Add(t.grew())
 		e.stats.evictedToDisk.Add(1)
-		return max(-grown, 1)
+		return max(was-t.arena.LiveBytes(), 1)
 	}
 	if p.Recording {
 		b := op.Builder{Origin: e.Origin()}
-		b.Remove(v.db, []byte(x.key), floorsOf(&x.state))
-		e.sink.Commit(1, b.Body())
+		if x.coll != nil {
+			b.Drop(v.db, x.key, nil)
+		}
+		b.Remove(v.db, x.key, floorsOf(&x.state))
+		e.sink.Commit(b.Len(), b.Body())
 	}
-	freed := x.cost
-	t.remove(x)
-	e.account(v.s, t, v.db, x, p)
 	e.changedAlone(e.number(v.db), x.key)
+	e.event(EventEvicted, "evicted", v.db, x.key)
+	e.end(v.s, t, v.db, x)
 	e.stats.evicted.Add(1)
-	return max(freed, 1)
+	return max(was-t.arena.LiveBytes(), 1)
 }

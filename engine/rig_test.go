@@ -130,11 +130,15 @@ func checkAccounts(t *testing.T, e *Engine) {
 				continue
 			}
 			var n, live, ttls, runs int
-			var cost int64
-			tb.each(func(x *entry) {
+			cost := tb.segmentBytes()
+			tb.each(func(r rec) {
 				n++
-				cost += x.size()
-				if exists(&x.state) {
+				x := e.openedRec(s, r)
+				cost += int64(len(r.b))
+				if x.coll != nil {
+					cost += x.coll.memBytes()
+				}
+				if x.exists() {
 					live++
 					if deadlineOf(&x.state) != 0 {
 						ttls++
@@ -147,9 +151,9 @@ func checkAccounts(t *testing.T, e *Engine) {
 					t.Fatalf("provisional stamp left in %q", x.key)
 				}
 			})
-			if n != tb.entries || live != tb.live || ttls != tb.ttls || cost != tb.cost || runs != tb.runs {
+			if n != tb.entries || live != tb.live || ttls != tb.ttls || cost != tb.counted || runs != tb.runs {
 				t.Fatalf("db %d: counted entries %d live %d ttls %d runs %d cost %d, kept %d %d %d %d %d",
-					db, n, live, ttls, runs, cost, tb.entries, tb.live, tb.ttls, tb.runs, tb.cost)
+					db, n, live, ttls, runs, cost, tb.entries, tb.live, tb.ttls, tb.runs, tb.counted)
 			}
 			used += cost
 		}

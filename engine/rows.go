@@ -49,9 +49,9 @@ func (e *Engine) MarkDirty() {
 			if t == nil {
 				continue
 			}
-			t.each(func(x *entry) {
-				x.flags |= dirty
-				s.dirty = append(s.dirty, RowKey{db, x.key})
+			t.each(func(r rec) {
+				r.setFlags(r.flags() | fDirty)
+				s.dirty = append(s.dirty, RowKey{db, string(r.key())})
 			})
 		}
 	}
@@ -61,21 +61,14 @@ func (e *Engine) MarkDirty() {
 // DropEvicted forgets the keys whose value is only on disk, as eviction without
 // a disk would have. The caller holds the world.
 func (e *Engine) DropEvicted() {
-	p := e.params.Load()
 	for _, s := range e.shards {
 		for db, t := range s.dbs {
-			if t == nil {
-				continue
-			}
-			var gone []*entry
-			t.each(func(x *entry) {
-				if x.flags&onDisk != 0 {
-					gone = append(gone, x)
-				}
-			})
-			for _, x := range gone {
-				t.remove(x)
-				e.account(s, t, db, x, p)
+			if t != nil {
+				e.eachBucket(t, func(r rec) {
+					if r.has(fOnDisk) {
+						e.end(s, t, db, e.openedRec(s, r))
+					}
+				})
 			}
 		}
 	}
@@ -84,9 +77,10 @@ func (e *Engine) DropEvicted() {
 // Row is the row of a key as it is now, for the checkpoint: from here on a
 // change queues the key again. ok is false where the row is to be deleted.
 func (e *Engine) Row(k RowKey) (en ExportEntry, ok bool) {
-	e.withEntry(k.DB, []byte(k.Key), func(_ *table, x *entry) {
-		x.flags &^= dirty
-		en, ok = exportEntry(k.DB, x), true
+	e.withEntry(k.DB, []byte(k.Key), func(s *shard, t *table, x *entry) {
+		r := t.rec(x.ref)
+		r.setFlags(r.flags() &^ fDirty)
+		en, ok = e.exportEntry(k.DB, x), true
 	})
 	return en, ok
 }
@@ -98,9 +92,11 @@ func (e *Engine) RowWritten(en StateEntry) {
 	if err != nil {
 		return
 	}
-	e.withEntry(en.DB, en.Key, func(_ *table, x *entry) {
-		if x.state.ValueStamp == st.ValueStamp && baseAlive(&x.state) {
-			x.flags |= hasRow
+	e.withEntry(en.DB, en.Key, func(s *shard, t *table, x *entry) {
+		// A change since the row was taken has made the key dirty again.
+		if x.state.ValueStamp == st.ValueStamp && baseAlive(&x.state) && x.flags&fDirty == 0 {
+			r := t.rec(x.ref)
+			r.setFlags(r.flags() | fHasRow)
 		}
 	})
 }
@@ -112,13 +108,14 @@ func (e *Engine) RestoreRow(k RowKey, row []byte) error {
 	if err != nil {
 		return err
 	}
-	e.withEntry(k.DB, []byte(k.Key), func(t *table, x *entry) {
-		if x.flags&onDisk == 0 || x.state.ValueStamp != st.ValueStamp {
+	e.withEntry(k.DB, []byte(k.Key), func(s *shard, t *table, x *entry) {
+		if x.flags&fOnDisk == 0 || x.state.ValueStamp != st.ValueStamp {
 			return
 		}
-		x.state.Value = append(make([]byte, 0, len(st.Value)), st.Value...)
-		x.flags &^= onDisk
-		e.used.Add(t.account(x))
+		x.state.Value = st.Value
+		x.flags &^= fOnDisk
+		e.store(t, x, e.params.Load())
+		e.used.Add(t.grew())
 	})
 	return nil
 }
@@ -127,9 +124,9 @@ func (e *Engine) RestoreRow(k RowKey, row []byte) error {
 func (e *Engine) Evicted(keys []Key) (rows []RowKey) {
 	dbMap := e.DBMap()
 	for _, k := range keys {
-		e.withEntry(dbMap[k.DB], k.Name, func(_ *table, x *entry) {
-			if x.flags&onDisk != 0 {
-				rows = append(rows, RowKey{dbMap[k.DB], x.key})
+		e.withEntry(dbMap[k.DB], k.Name, func(_ *shard, _ *table, x *entry) {
+			if x.flags&fOnDisk != 0 {
+				rows = append(rows, RowKey{dbMap[k.DB], string(x.key)})
 			}
 		})
 	}

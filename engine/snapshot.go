@@ -26,7 +26,8 @@ type SnapshotDB struct {
 type SnapshotKey struct {
 	Key        string
 	Value      []byte
-	DeadlineMs int64 // 0 for none
+	DeadlineMs int64    // 0 for none
+	Coll       *op.Coll // nil for a string
 	// OnDisk, where set, is what memory knows of a key whose value was
 	// evicted: ReadRow completes it.
 	OnDisk *DiskValue
@@ -84,18 +85,24 @@ func (e *Engine) snapshotDB(d *SnapshotDB, stored int, nowMs int64) {
 		if t == nil {
 			continue
 		}
-		t.each(func(x *entry) {
-			if x.flags&countedLive == 0 || expiredAt(&x.state, nowMs) {
+		t.each(func(r rec) {
+			if !r.has(fLive) || r.expired(nowMs) {
 				return
 			}
-			k := SnapshotKey{Key: x.key, DeadlineMs: deadlineOf(&x.state)}
-			if x.flags&onDisk != 0 {
-				k.OnDisk = &DiskValue{RowKey{stored, x.key}, x.state}
+			x := e.openedRec(s, r)
+			k := SnapshotKey{Key: string(x.key), DeadlineMs: deadlineOf(&x.state)}
+			switch {
+			case x.flags&fOnDisk != 0:
+				k.OnDisk = &DiskValue{RowKey{stored, k.Key}, x.state}
 				k.OnDisk.state.Value = nil
 				k.OnDisk.state.Subs = slices.Clone(x.state.Subs)
 				k.OnDisk.state.Floors = slices.Clone(x.state.Floors)
-			} else {
-				k.Value, _ = visibleString(&x.state)
+			case x.coll != nil:
+				whole := x.coll.export()
+				k.Coll = &whole
+			default:
+				v, _ := visibleString(&x.state)
+				k.Value = slices.Clone(v)
 			}
 			if k.DeadlineMs != 0 {
 				d.Expires++
@@ -113,7 +120,7 @@ func (e *Engine) Changes() int64 { return e.changes.Load() }
 // countChanges adds a tx's changes: its keys, those of databases it emptied,
 // and at least one where it did anything at all.
 func (t *Tx) countChanges() {
-	n := len(t.changed)
+	n := t.changes
 	for _, u := range t.tables {
 		n += u.t.live
 	}

@@ -1,13 +1,13 @@
 package engine
 
 import (
-	"bytes"
 	"errors"
 	"math"
 	"math/big"
 	"slices"
 
 	"geocache/clock"
+	"geocache/lru"
 	"geocache/op"
 )
 
@@ -90,13 +90,23 @@ func (t *Tx) text(x *entry) []byte {
 
 func (t *Tx) touchRead(x *entry) {
 	if !t.NoTouch {
-		x.word = t.p.Policy.OnRead(x.word, t.now, uint32(x.hash>>16)^uint32(t.now)*0x9e3779b1, t.p.LRU)
+		t.setWord(x, t.p.Policy.OnRead(x.word, t.now, uint32(x.hash>>16)^uint32(t.now)*0x9e3779b1, t.p.LRU))
 	}
 }
 
 func (t *Tx) touchWrite(x *entry) {
 	if !t.NoTouch {
-		x.word = t.p.Policy.OnWrite(x.word, t.now, uint32(x.hash>>16)^uint32(t.now)*0x9e3779b1, t.p.LRU)
+		t.setWord(x, t.p.Policy.OnWrite(x.word, t.now, uint32(x.hash>>16)^uint32(t.now)*0x9e3779b1, t.p.LRU))
+	}
+}
+
+// setWord notes a use at once: a use is not undone.
+func (t *Tx) setWord(x *entry, w lru.Word) {
+	if w != x.word {
+		x.word = w
+		if x.ref != 0 {
+			x.t.rec(x.ref).setWord(w)
+		}
 	}
 }
 
@@ -112,11 +122,11 @@ func (t *Tx) touchMade(x *entry, wasLive bool) {
 // SetString makes val, which is copied, the value of k whatever was there. It
 // returns the stamp of the value, which is provisional until commit.
 func (t *Tx) SetString(k Key, val []byte, exp Expiry) clock.Stamp {
-	return t.setOwned(k, bytes.Clone(val), exp, 0)
+	return t.setOwned(k, val, exp, 0)
 }
 
-// setOwned is SetString for bytes that the entry may keep.
-func (t *Tx) setOwned(k Key, val []byte, exp Expiry, flags entryFlags) clock.Stamp {
+// setOwned is SetString with flags of the record.
+func (t *Tx) setOwned(k Key, val []byte, exp Expiry, flags recFlags) clock.Stamp {
 	u := t.editBlind(k)
 	s := &u.x.state
 	live := u.x.exists() && !t.expired(s)
@@ -146,37 +156,26 @@ func (t *Tx) setOwned(k Key, val []byte, exp Expiry, flags entryFlags) clock.Sta
 		s.DeadlineStamp, s.DeadlineMs = st, deadline
 	}
 	normalize(s)
-	u.x.flags = u.x.flags&^(rawEncoding|hasRow|onDisk) | flags
+	u.x.flags = u.x.flags&^(fRaw|fHasRow|fOnDisk|fToken) | flags
 	t.touchMade(u.x, live)
 	t.done(k, u)
 	return st
-}
-
-// editBlind is edit for writes that do not look at the old value, so that it
-// may stay on disk.
-func (t *Tx) editBlind(k Key) *undo {
-	s, tb, h := t.locate(k)
-	if x := tb.find(h, k.Name); x != nil && x.flags&onDisk != 0 {
-		t.undo = append(t.undo, undo{s: s, t: tb, db: t.stored(k.DB), x: x, was: *x})
-		return &t.undo[len(t.undo)-1]
-	}
-	return t.edit(k)
 }
 
 func (t *Tx) expired(s *op.KeyState) bool { return expiredAt(s, t.now) }
 
 // removeState emits a Remove that names floors and applies it to u's entry.
 func (t *Tx) removeState(u *undo, floors []op.Floor) {
-	st := t.emit(func(b *op.Builder) clock.Stamp { return b.Remove(u.db, []byte(u.x.key), floors) })
+	st := t.emit(func(b *op.Builder) clock.Stamp { return b.Remove(u.db, u.x.key, floors) })
 	join(&u.x.state, &op.KeyState{Dead: st, Floors: floors})
-	u.x.flags &^= rawEncoding | hasRow | onDisk
+	u.x.flags &^= fRaw | fHasRow | fOnDisk | fToken
 }
 
 // removeSeen emits a RemoveSeen and applies it to u's entry.
 func (t *Tx) removeSeen(u *undo, seen clock.Stamp, floors []op.Floor) {
-	t.emit(func(b *op.Builder) clock.Stamp { return b.RemoveSeen(u.db, []byte(u.x.key), seen, floors) })
+	t.emit(func(b *op.Builder) clock.Stamp { return b.RemoveSeen(u.db, u.x.key, seen, floors) })
 	join(&u.x.state, &op.KeyState{Dead: seen, Floors: floors})
-	u.x.flags &^= rawEncoding | hasRow | onDisk
+	u.x.flags &^= fRaw | fHasRow | fOnDisk | fToken
 }
 
 // Append adds val to the end of the string and returns the new length.
@@ -191,7 +190,7 @@ func (t *Tx) Append(k Key, val []byte) (int, error) {
 	}
 	// Spare capacity behind old is this entry's alone: see entry.
 	v := append(old, val...)
-	flags := rawEncoding
+	flags := fRaw
 	if x == nil {
 		flags = 0
 	}
@@ -216,7 +215,7 @@ func (t *Tx) SetRange(k Key, offset int, val []byte) (int, error) {
 	v := make([]byte, max(len(old), offset+len(val)))
 	copy(v, old)
 	copy(v[offset:], val)
-	t.setOwned(k, v, modify, rawEncoding)
+	t.setOwned(k, v, modify, fRaw)
 	return len(v), nil
 }
 

@@ -1,127 +1,72 @@
 package engine
 
 import (
+	"encoding/binary"
 	"math/bits"
-	"unsafe"
 
-	"geocache/lru"
-	"geocache/op"
 	"geocache/slab"
 )
 
-// entry is one key of one database, live, expired but not yet reclaimed, or a
-// tombstone. Byte slices it points to are never modified in place below their
-// length, so that an undo can put the old slice header back.
-type entry struct {
-	next *entry // chain of the bucket
-	hash uint64
-	key  string
-
-	state op.KeyState
-	coll  *content // nil for a string
-	word  lru.Word
-	flags entryFlags
-	// copied is the round of the last copy that named the key.
-	copied uint32
-	epoch  uint32 // of its newest grave, 0 for none
-	cost   int64  // bytes this entry is accounted with
-}
-
-type entryFlags uint16
-
-const (
-	inTable     entryFlags = 1 << iota
-	countedLive            // in table.live
-	countedTTL             // in table.ttls
-	dirty                  // queued for the checkpoint
-	rawEncoding            // OBJECT ENCODING says raw whatever the length
-	hasRow                 // the row in Pebble holds this value
-	countedRuns            // in table.runs
-	expiryTold             // nobody waits to hear that it has expired
-	onDisk                 // the value was evicted to its row; Value is a digest of it
-)
-
-// entryOverhead is what an entry costs beside key and value: the struct and
-// its share of the table.
-const entryOverhead = int64(unsafe.Sizeof(entry{})) + 16
-
-// size is the memory of an entry in bytes, by accounting.
-func (e *entry) size() int64 {
-	n := entryOverhead
-	if e.coll != nil {
-		n += e.coll.memBytes()
-	}
-	n += allocSize(len(e.key)) + allocSize(cap(e.state.Value))
-	n += int64(cap(e.state.Subs))*int64(unsafe.Sizeof(op.Sub{})) + int64(cap(e.state.Floors))*int64(unsafe.Sizeof(op.Floor{}))
-	return n
-}
-
-// exists reports whether the key has visible content, deadlines aside.
-func (e *entry) exists() bool { return e.coll != nil || exists(&e.state) }
-
-// typ is the type that clients see.
-func (e *entry) typ() op.Type {
-	if e.coll != nil {
-		return e.coll.typ
-	}
-	return op.TypeString
-}
-
-// free gives the trees of a collection back.
-func (t *table) free(c *content) { freeTrees(c) }
-
-// allocSize is what the Go heap spends on n bytes: size classes are 16 bytes
-// apart at first, then about an eighth.
-func allocSize(n int) int64 {
-	switch {
-	case n == 0:
-		return 0
-	case n <= 128:
-		return int64(n+15) &^ 15
-	case n <= 32<<10:
-		step := 1 << (bits.Len(uint(n-1)) - 3)
-		return int64((n + step - 1) &^ (step - 1))
-	default:
-		return int64(n+8191) &^ 8191
-	}
-}
-
-// table is one database's slice of a shard: a hash table that grows and
-// shrinks one bucket at a time (linear hashing, Litwin 1980), so that no
-// insert ever pays for a doubling. Buckets [0,split) are addressed with
-// level+1 bits, the others with level bits.
+// table is one database's slice of a shard: an arena with its keys' records
+// and their collections, and a hash table that grows and shrinks one bucket at
+// a time (linear hashing, Litwin 1980), so that no insert ever pays for a
+// doubling. Buckets [0,split) are addressed with level+1 bits, the others with
+// level bits. A bucket is the Ref of the first record of its chain; buckets lie
+// in the arena as well, in segments.
 //
 // A cursor is a position in the order of bit-reversed hashes, as in Redis'
 // dictScan: splitting or joining buckets never moves an entry from the part
 // still to be visited to the part already visited.
 type table struct {
-	arena    *slab.Arena // of the collections
-	segments [][]*entry  // of segmentSize buckets each
+	arena    *slab.Arena
+	hash     func([]byte) uint64
+	segments []slab.Ref // of segmentSize buckets each; none while empty
 	level    uint
 	split    uint64
 	entries  int   // in the table, tombstones included
-	cost     int64 // bytes of all entries, by accounting
+	counted  int64 // bytes of the arena that are in Engine.used
 	live     int   // with content, as DBSIZE counts
 	ttls     int   // live and with a deadline
 	runs     int   // with counter runs
+	fields   int   // hashes with fields that have deadlines
+	// litter are large trees that nobody uses any more, freed in steps.
+	litter []content
+	mover  uint64 // cursor of defragment
+	// dropped: a FLUSHDB took it out of its shard.
+	dropped bool
 }
 
 const (
 	segmentBits = 9
 	segmentSize = 1 << segmentBits
-	minLevel    = 4
-	// maxJoins buckets go with one entry: one more than the four there are
-	// for it, so that shrinking keeps pace.
-	maxJoins = 5
+	minLevel    = 3
+	refLen      = 4
+	// There are loadKeys entries for loadBuckets buckets.
+	loadKeys, loadBuckets = 3, 2
+	// maxJoins buckets go with one entry: more than there are for it, so that
+	// shrinking keeps pace.
+	maxJoins = 4
 )
 
-func newTable() *table {
-	return &table{arena: slab.New(slab.Heap()), segments: [][]*entry{make([]*entry, 1<<minLevel)}, level: minLevel}
+func newTable(a *slab.Arena, hash func([]byte) uint64) *table {
+	return &table{arena: a, hash: hash, level: minLevel}
+}
+
+func (t *table) newSegment(buckets int) slab.Ref {
+	r := t.arena.Alloc(buckets * refLen)
+	clear(t.arena.Bytes(r))
+	return r
 }
 
 func (t *table) buckets() uint64 { return 1<<t.level + t.split }
 
-func (t *table) slot(i uint64) **entry { return &t.segments[i>>segmentBits][i&(segmentSize-1)] }
+// slot is where the head of bucket i's chain is kept.
+func (t *table) slot(i uint64) []byte {
+	return t.arena.Bytes(t.segments[i>>segmentBits])[i&(segmentSize-1)*refLen:]
+}
+
+func refAt(b []byte) slab.Ref       { return slab.Ref(binary.LittleEndian.Uint32(b)) }
+func putRef(b []byte, ref slab.Ref) { binary.LittleEndian.PutUint32(b, uint32(ref)) }
 
 func (t *table) address(hash uint64) uint64 {
 	if i := hash & (1<<t.level - 1); i >= t.split {
@@ -130,61 +75,91 @@ func (t *table) address(hash uint64) uint64 {
 	return hash & (1<<(t.level+1) - 1)
 }
 
-// find is the entry of key, or nil.
-func (t *table) find(hash uint64, key []byte) *entry {
-	for e := *t.slot(t.address(hash)); e != nil; e = e.next {
-		if e.hash == hash && e.key == string(key) {
-			return e
-		}
+// find is the record of key; ok is false where there is none.
+func (t *table) find(hash uint64, key []byte) (r rec, ok bool) {
+	if t.entries == 0 {
+		return rec{}, false
 	}
-	return nil
+	for ref := refAt(t.slot(t.address(hash))); ref != 0; {
+		r := t.rec(ref)
+		if r.is(key) {
+			return r, true
+		}
+		ref = r.next()
+	}
+	return rec{}, false
 }
 
-func (t *table) insert(e *entry) {
-	s := t.slot(t.address(e.hash))
-	e.next = *s
-	*s = e
-	e.flags |= inTable
+func (t *table) insert(hash uint64, ref slab.Ref) {
+	if t.entries == 0 {
+		t.segments = append(t.segments, t.newSegment(1<<minLevel))
+	}
+	s := t.slot(t.address(hash))
+	t.rec(ref).setNext(refAt(s))
+	putRef(s, ref)
 	t.entries++
-	if uint64(t.entries) > t.buckets() {
+	if uint64(t.entries)*loadBuckets > t.buckets()*loadKeys {
 		t.splitOne()
 	}
 }
 
-func (t *table) remove(e *entry) {
-	for p := t.slot(t.address(e.hash)); *p != nil; p = &(*p).next {
-		if *p != e {
-			continue
+// link is the place that names ref in the chain of its bucket: a slot, or the
+// next field of the record before.
+func (t *table) link(hash uint64, ref slab.Ref) []byte {
+	p := t.slot(t.address(hash))
+	for at := refAt(p); at != ref; at = refAt(p) {
+		if at == 0 {
+			panic("engine: a record is not in its bucket")
 		}
-		*p, e.next = e.next, nil
-		e.flags &^= inTable
-		t.entries--
-		for n := 0; n < maxJoins && t.level > minLevel && uint64(t.entries) < t.buckets()/4; n++ {
-			t.joinOne()
+		p = t.rec(at).b[recNext:]
+	}
+	return p
+}
+
+// remove takes a record out of its chain.
+func (t *table) remove(hash uint64, ref slab.Ref) {
+	putRef(t.link(hash, ref), t.rec(ref).next())
+	if t.entries--; t.entries == 0 {
+		for _, s := range t.segments {
+			t.arena.Free(s)
 		}
+		t.segments, t.level, t.split = nil, minLevel, 0
 		return
 	}
+	for n := 0; n < maxJoins && t.level > minLevel && uint64(t.entries) < t.buckets()/3; n++ {
+		t.joinOne()
+	}
+}
+
+// replace puts a record in the place of another.
+func (t *table) replace(hash uint64, old, ref slab.Ref) {
+	t.rec(ref).setNext(t.rec(old).next())
+	putRef(t.link(hash, old), ref)
 }
 
 // splitOne moves half of bucket split to a new bucket at the end.
 func (t *table) splitOne() {
 	from, to := t.split, 1<<t.level+t.split
 	if seg := to >> segmentBits; seg == uint64(len(t.segments)) {
-		t.segments = append(t.segments, make([]*entry, segmentSize))
-	} else if s := t.segments[seg]; to&(segmentSize-1) >= uint64(len(s)) {
+		t.segments = append(t.segments, t.newSegment(segmentSize))
+	} else if have := 1 << t.level; seg == 0 && t.split == 0 && have < segmentSize {
 		// Only the first segment starts small.
-		grown := make([]*entry, min(2*len(s), segmentSize))
-		copy(grown, s)
-		t.segments[seg] = grown
+		grown := t.newSegment(2 * have)
+		copy(t.arena.Bytes(grown), t.arena.Bytes(t.segments[0])[:have*refLen])
+		t.arena.Free(t.segments[0])
+		t.segments[0] = grown
 	}
 	p, q := t.slot(from), t.slot(to)
-	for e := *p; e != nil; e = *p {
-		if e.hash>>t.level&1 == 0 {
-			p = &e.next
+	putRef(q, 0)
+	for ref := refAt(p); ref != 0; ref = refAt(p) {
+		r := t.rec(ref)
+		if t.hash(r.key())>>t.level&1 == 0 {
+			p = r.b[recNext:]
 			continue
 		}
-		*p = e.next
-		e.next, *q = *q, e
+		putRef(p, r.next())
+		r.setNext(refAt(q))
+		putRef(q, ref)
 	}
 	if t.split++; t.split == 1<<t.level {
 		t.level, t.split = t.level+1, 0
@@ -199,29 +174,33 @@ func (t *table) joinOne() {
 	}
 	t.split--
 	p, q := t.slot(t.split), t.slot(1<<t.level+t.split)
-	for *p != nil {
-		p = &(*p).next
+	for ref := refAt(p); ref != 0; ref = refAt(p) {
+		p = t.rec(ref).b[recNext:]
 	}
-	*p, *q = *q, nil
+	putRef(p, refAt(q))
+	putRef(q, 0)
 	if last := t.buckets() - 1; last>>segmentBits+2 < uint64(len(t.segments)) {
-		t.segments[len(t.segments)-1] = nil
+		t.arena.Free(t.segments[len(t.segments)-1])
 		t.segments = t.segments[:len(t.segments)-1]
 	}
 }
 
-// visit calls fn for every entry of the bucket at cursor and returns the
-// cursor of the next bucket, 0 after the last. fn may remove the entry it is
-// given, but nothing else may change the table meanwhile.
-func (t *table) visit(cursor uint64, fn func(*entry)) uint64 {
+// visit calls fn for every record of the bucket at cursor and returns the
+// cursor of the next bucket, 0 after the last. fn may remove or replace the
+// record it is given, but nothing else may change the table meanwhile.
+func (t *table) visit(cursor uint64, fn func(rec)) uint64 {
+	if t.entries == 0 {
+		return 0
+	}
 	depth := t.level
 	if cursor&(1<<t.level-1) < t.split {
 		depth++
 	}
 	next := nextCursor(cursor, depth)
-	for e := *t.slot(cursor & (1<<depth - 1)); e != nil; {
-		follow := e.next
-		fn(e)
-		e = follow
+	for ref := refAt(t.slot(cursor & (1<<depth - 1))); ref != 0; {
+		r := t.rec(ref)
+		ref = r.next()
+		fn(r)
 	}
 	return next
 }
@@ -232,45 +211,90 @@ func nextCursor(c uint64, depth uint) uint64 {
 	return bits.Reverse64(bits.Reverse64(c) + 1)
 }
 
-// account brings the counters of the table into line with e and returns by how
-// many bytes the entry's memory changed.
-func (t *table) account(e *entry) int64 {
-	in := e.flags&inTable != 0
-	live := in && e.exists()
-	ttl := live && deadlineOf(&e.state) != 0
-	if live != (e.flags&countedLive != 0) {
-		e.flags ^= countedLive
-		t.live += sign(live)
-	}
-	if ttl != (e.flags&countedTTL != 0) {
-		e.flags ^= countedTTL
-		t.ttls += sign(ttl)
-	}
-	if runs := in && len(e.state.Subs) > 0; runs != (e.flags&countedRuns != 0) {
-		e.flags ^= countedRuns
-		t.runs += sign(runs)
-	}
-	was := e.cost
-	e.cost = 0
-	if in {
-		e.cost = e.size()
-	}
-	t.cost += e.cost - was
-	return e.cost - was
+// passed reports whether a walk that has come to cursor has met the key with
+// this hash.
+func passed(hash, cursor uint64) bool { return bits.Reverse64(hash) < bits.Reverse64(cursor) }
+
+// count follows a record whose flags change; 0 stands for no record.
+func (t *table) count(was, now recFlags) {
+	t.live += change(was, now, fLive)
+	t.ttls += change(was, now, fLive|fDeadline)
+	t.runs += change(was, now, fRuns)
+	t.fields += change(was, now, fFields)
 }
 
-func sign(up bool) int {
-	if up {
+func change(was, now, flags recFlags) int {
+	switch had, has := was&flags == flags, now&flags == flags; {
+	case has && !had:
 		return 1
+	case had && !has:
+		return -1
 	}
-	return -1
+	return 0
 }
 
-// each calls fn for every entry; fn must not change the table.
-func (t *table) each(fn func(*entry)) {
+// grew is by how many bytes the arena has changed since it was last asked.
+func (t *table) grew() int64 {
+	by := t.arena.LiveBytes() - t.counted
+	t.counted += by
+	return by
+}
+
+// each calls fn for every record; fn must not change the table.
+func (t *table) each(fn func(rec)) {
+	if t.entries == 0 {
+		return
+	}
 	for i := range t.buckets() {
-		for e := *t.slot(i); e != nil; e = e.next {
-			fn(e)
+		for ref := refAt(t.slot(i)); ref != 0; {
+			r := t.rec(ref)
+			fn(r)
+			ref = r.next()
 		}
 	}
 }
+
+// litterFrom is the size in bytes from which a collection is freed in steps.
+const litterFrom = 64 << 10
+
+// free gives the trees of a collection back, those of a large one later.
+func (t *table) free(c *content) {
+	if c.main.MemBytes()+c.aux.MemBytes() >= litterFrom {
+		t.litter = append(t.litter, *c)
+		return
+	}
+	freeTrees(c)
+}
+
+// sweep frees up to max blocks of what is left to be freed, and reports
+// whether there is more.
+func (t *table) sweep(max int) (more bool) {
+	if n := len(t.litter); n > 0 {
+		c := &t.litter[n-1]
+		if c.main.FreeSome(max) && c.aux.FreeSome(max) {
+			t.litter[n-1] = content{}
+			t.litter = t.litter[:n-1]
+		}
+	}
+	return len(t.litter) > 0
+}
+
+// bytesOf is the memory of a key in bytes: its record, its share of the
+// buckets, and its collection.
+func (t *table) bytesOf(r rec) int64 {
+	n := int64(len(r.b)) + refLen*loadBuckets/loadKeys
+	if r.has(fColl) {
+		body := r.body()
+		if r.has(fFull) {
+			k, m := binary.Uvarint(body)
+			body = body[m+int(k):]
+		}
+		var c content
+		c.open(t.arena, body)
+		n += c.memBytes()
+	}
+	return n
+}
+
+// typeOf is the type of a record as TYPE answers it.
+func (r rec) typeName() Type { return typeNames[r.typ()] }

@@ -5,55 +5,97 @@ import (
 	"strconv"
 	"testing"
 
+	"github.com/zeebo/xxh3"
+
 	"geocache/clock"
+	"geocache/slab"
 )
+
+// tableRig is a table of bare keys.
+type tableRig struct {
+	*table
+	rnd *rand.Rand
+}
+
+func newTableRig(seed uint64) *tableRig {
+	// The hash crowds some buckets.
+	hash := func(key []byte) uint64 {
+		h := xxh3.Hash(key)
+		if h>>61 == 0 {
+			h &= 0xff
+		}
+		return h
+	}
+	return &tableRig{newTable(slab.New(slab.Heap()), hash), rand.New(rand.NewPCG(1, seed))}
+}
+
+// add makes a record of a new key and returns the key.
+func (t *tableRig) add() string {
+	key := strconv.FormatUint(t.rnd.Uint64(), 36)
+	x := entry{hash: t.hash([]byte(key)), key: []byte(key)}
+	sh := shape{size: recKLen + 2 + len(key)}
+	ref := t.arena.Alloc(sh.size)
+	sh.write(t.arena.Bytes(ref), &x)
+	t.insert(x.hash, ref)
+	return key
+}
+
+func (t *tableRig) drop(r rec) {
+	t.table.remove(t.hash(r.key()), r.ref)
+	t.arena.Free(r.ref)
+}
+
+func (t *tableRig) dropKey(tb testing.TB, key string) {
+	r, ok := t.find(t.hash([]byte(key)), []byte(key))
+	if !ok {
+		tb.Fatalf("%q is lost", key)
+	}
+	t.drop(r)
+}
 
 // TestTableScanGuarantee walks a table while it grows and shrinks: what is
 // there from the first call to the last is visited, and every walk ends.
 func TestTableScanGuarantee(t *testing.T) {
-	rnd := rand.New(rand.NewPCG(1, 3))
-	for round := range 300 {
-		tb := newTable()
-		var stay, come []*entry
-		add := func() *entry {
-			x := &entry{hash: rnd.Uint64(), key: strconv.FormatUint(rnd.Uint64(), 36)}
-			if rnd.IntN(8) == 0 {
-				x.hash &= 0xff // crowd some buckets
-			}
-			tb.insert(x)
-			return x
-		}
+	for round := range 150 {
+		tb := newTableRig(uint64(round))
+		rnd := tb.rnd
+		var stay, come []string
 		for range rnd.IntN(600) {
-			stay = append(stay, add())
+			stay = append(stay, tb.add())
 		}
 		for range rnd.IntN(3000) {
-			come = append(come, add())
+			come = append(come, tb.add())
 		}
-		visits, calls := map[*entry]int{}, 0
+		visits, calls := map[string]int{}, 0
 		for cursor := uint64(0); ; {
-			cursor = tb.visit(cursor, func(x *entry) { visits[x]++ })
+			cursor = tb.visit(cursor, func(r rec) { visits[string(r.key())]++ })
 			if calls++; cursor == 0 {
 				break
 			}
 			if calls > 1<<16 {
 				t.Fatal("the walk does not end")
 			}
+			for _, key := range stay {
+				if h := tb.hash([]byte(key)); calls%64 == 0 && passed(h, cursor) && visits[key] == 0 {
+					t.Fatal("a key counts as passed that was not visited")
+				}
+			}
 			growing := calls/50%2 == round%2
 			for range rnd.IntN(40) {
 				if growing {
 					if calls < 2000 {
-						come = append(come, add())
+						come = append(come, tb.add())
 					}
 				} else if n := len(come); n > 0 {
 					i := rnd.IntN(n)
-					tb.remove(come[i])
+					tb.dropKey(t, come[i])
 					come[i] = come[n-1]
 					come = come[:n-1]
 				}
 			}
 		}
-		for _, x := range stay {
-			if visits[x] == 0 {
+		for _, key := range stay {
+			if visits[key] == 0 {
 				t.Fatalf("round %d: a key that stayed was not visited", round)
 			}
 		}
@@ -61,58 +103,53 @@ func TestTableScanGuarantee(t *testing.T) {
 			t.Fatalf("%d entries, want %d", tb.entries, want)
 		}
 		n := 0
-		tb.each(func(x *entry) {
-			if n++; tb.find(x.hash, []byte(x.key)) != x {
-				t.Fatal("an entry is not where it is looked for")
+		tb.each(func(r rec) {
+			n++
+			if found, ok := tb.find(tb.hash(r.key()), r.key()); !ok || found.ref != r.ref {
+				t.Fatal("a record is not where it is looked for")
 			}
 		})
 		if n != tb.entries {
-			t.Fatalf("walked over %d entries of %d", n, tb.entries)
+			t.Fatalf("walked over %d records of %d", n, tb.entries)
 		}
 	}
 }
 
 func TestTableGivesMemoryBack(t *testing.T) {
-	tb := newTable()
-	var all []*entry
-	rnd := rand.New(rand.NewPCG(1, 4))
+	tb := newTableRig(4)
+	var all []string
 	for range 100_000 {
-		x := &entry{hash: rnd.Uint64()}
-		tb.insert(x)
-		all = append(all, x)
+		all = append(all, tb.add())
 	}
-	if b := tb.buckets(); b < 100_000 || b > 100_001 {
-		t.Errorf("%d buckets for 100000 entries", b)
+	if b := tb.buckets(); b < 66_000 || b > 67_000 {
+		t.Errorf("%d buckets for 100000 records", b)
 	}
-	for _, x := range all {
-		tb.remove(x)
+	for _, key := range all {
+		tb.dropKey(t, key)
 	}
-	if tb.entries != 0 || tb.buckets() > 2<<minLevel || len(tb.segments) > 2 {
+	if tb.entries != 0 || len(tb.segments) > 0 {
 		t.Errorf("empty, but %d buckets in %d segments", tb.buckets(), len(tb.segments))
 	}
-	for _, seg := range tb.segments[:cap(tb.segments)][len(tb.segments):] {
-		if seg != nil {
-			t.Fatal("a segment that was given up is still held")
-		}
+	if live := tb.arena.LiveBytes(); live != 0 {
+		t.Errorf("%d bytes live", live)
 	}
 }
 
 // TestVisitWhileRemoving is how active expiry walks.
 func TestVisitWhileRemoving(t *testing.T) {
-	rnd := rand.New(rand.NewPCG(1, 5))
-	tb := newTable()
+	tb := newTableRig(5)
 	for range 5000 {
-		tb.insert(&entry{hash: rnd.Uint64()})
+		tb.add()
 	}
 	for range 20 {
 		for cursor := uint64(0); ; {
-			if cursor = tb.visit(cursor, tb.remove); cursor == 0 {
+			if cursor = tb.visit(cursor, tb.drop); cursor == 0 {
 				break
 			}
 		}
 	}
 	if tb.entries != 0 {
-		t.Errorf("%d entries left", tb.entries)
+		t.Errorf("%d records left", tb.entries)
 	}
 }
 

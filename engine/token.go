@@ -11,10 +11,10 @@ import (
 // false for a missing key. A value that this very tx wrote has no token yet.
 func (t *Tx) TokenIs(k Key, want clock.Stamp) (same, found bool) {
 	x := t.lookup(k)
-	if x == nil {
-		return false, false
+	if x == nil || x.coll != nil {
+		return false, x != nil
 	}
-	return !unstamped(&x.state) && tokenOf(&x.state) == want, true
+	return !t.unstamped(x) && !awaitsStamp(&x.state) && tokenOf(&x.state) == want, true
 }
 
 // ShowToken hands the CAS token of k's present value to fn and reports whether
@@ -26,7 +26,10 @@ func (t *Tx) ShowToken(k Key, fn func(token clock.Stamp)) bool {
 	if x == nil {
 		return false
 	}
-	if !unstamped(&x.state) {
+	if t.unstamped(x) {
+		x = t.giveStamp(k)
+	}
+	if !awaitsStamp(&x.state) {
 		fn(tokenOf(&x.state))
 		return true
 	}
@@ -42,14 +45,43 @@ func (t *Tx) ShowToken(k Key, fn func(token clock.Stamp)) bool {
 // ShowStamp hands s, which a method of this tx returned, to fn under the locks
 // once the batch has its stamps.
 func (t *Tx) ShowStamp(s clock.Stamp, fn func(clock.Stamp)) {
+	for i := range t.undo {
+		if x := t.undo[i].x; x.state.ValueStamp == s {
+			x.flags |= fToken
+			t.ops.KeepStamp(s)
+		}
+	}
 	t.OnCommit(func() {
 		s.At = op.Resolve(s.At, t.first)
 		fn(s)
 	})
 }
 
-// unstamped reports whether the token of s waits for its batch's stamps.
-func unstamped(s *op.KeyState) bool {
+// giveStamp writes the value of k anew, so that it has a stamp of its own and
+// keeps it: where no sibling is configured, values have none until asked.
+func (t *Tx) giveStamp(k Key) *entry {
+	u := t.edit(k)
+	val := u.x.state.Value
+	u.x.state.ValueStamp = t.emit(func(b *op.Builder) clock.Stamp { return b.SetValue(u.db, u.x.key, val) })
+	t.ops.KeepStamp(u.x.state.ValueStamp)
+	if u.x.state.DeadlineMs != 0 {
+		t.writeDeadline(u, u.x.state.DeadlineMs)
+	} else {
+		u.x.state.DeadlineStamp = u.x.state.ValueStamp
+	}
+	u.x.flags |= fToken
+	t.done(k, u)
+	return u.x
+}
+
+// unstamped reports whether the entry has no stamp of its own, which no token
+// can name.
+func (t *Tx) unstamped(x *entry) bool {
+	return !t.p.Merging && x.flags&fToken == 0 && len(x.state.Subs) == 0
+}
+
+// awaitsStamp reports whether the token of s waits for its batch's stamps.
+func awaitsStamp(s *op.KeyState) bool {
 	if op.IsProvisional(s.ValueStamp.At) {
 		return true
 	}

@@ -1,9 +1,11 @@
 package engine
 
 import (
+	"bytes"
 	"slices"
 
 	"geocache/clock"
+	"geocache/lru"
 	"geocache/op"
 )
 
@@ -50,14 +52,22 @@ type Tx struct {
 	flushed []int
 	hooks   []func()
 	first   clock.Reading // of the committed batch, for hooks
+	changes int           // of keys
+	// changed are the changed keys of shards where anybody watches or waits.
 	changed []Key2
 	waits   txWaits
+
+	// undoOf finds the changes of a tx that has many.
+	undoOf map[uint64][]int
+	// opened are the entries handed out; used is how many of them are.
+	opened []*entry
+	used   int
 
 	// What collections were before: see coll.go.
 	collUndo []collUndo
 	kept     []byte
 	// frees are trees that nobody uses once the tx is committed.
-	frees []content
+	frees []oldTrees
 }
 
 // Key2 is a changed key by database number, for watchers.
@@ -66,13 +76,30 @@ type Key2 struct {
 	Key string
 }
 
-// undo remembers an entry as it was before the tx changed it.
+// undo is an entry that the tx changes, and what it was before. Its record is
+// written at commit, so that undoing needs nothing but to forget it.
 type undo struct {
 	s   *shard
 	t   *table
+	num int // database number
 	db  int // stored
 	x   *entry
-	was entry
+	was entryState
+	// changed is set by done: there is something to write.
+	changed bool
+	// shown says that the record was written before the commit, so that walks
+	// of this tx meet it; before is what it was, nil for none.
+	shown  bool
+	before []byte
+}
+
+// entryState is what of an entry a change may change.
+type entryState struct {
+	state op.KeyState
+	coll  *content
+	word  lru.Word
+	flags recFlags
+	live  bool // it was in the table, with content
 }
 
 // NeedRow ends a run that met values which lie on disk: the caller fetches
@@ -173,8 +200,13 @@ func (t *Tx) forget() {
 	t.undo = reuse(t.undo)
 	t.tables, t.dbMapWas, t.flushed = reuse(t.tables), nil, t.flushed[:0]
 	t.hooks = reuse(t.hooks)
-	t.changed = reuse(t.changed)
+	t.changed, t.changes = reuse(t.changed), 0
 	t.waits.seen = 0
+	clear(t.undoOf)
+	if len(t.opened) > maxOpened {
+		t.opened = t.opened[:maxOpened]
+	}
+	t.used = 0
 	t.ops.Reset()
 	t.collUndo = reuse(t.collUndo)
 	t.frees = reuse(t.frees)
@@ -182,6 +214,20 @@ func (t *Tx) forget() {
 		t.kept = nil
 	}
 	t.kept = t.kept[:0]
+}
+
+// maxOpened is how many entries a tx keeps for its next run.
+const maxOpened = 64
+
+// fresh is an entry to open a record in, or for a key that has none. It lasts
+// as long as the tx.
+func (t *Tx) fresh() *entry {
+	if t.used == len(t.opened) {
+		t.opened = append(t.opened, &entry{})
+	}
+	x := t.opened[t.used]
+	t.used++
+	return x
 }
 
 // reuse empties s and keeps its memory, unless that is large.
@@ -207,8 +253,16 @@ func (t *Tx) commit() {
 			resolve(&t.undo[i].x.state, t.first)
 		}
 	}
+	for i := range t.undo {
+		if u := &t.undo[i]; u.changed && !u.t.dropped {
+			t.e.put(u.s, u.t, u.db, u.x, t.p)
+		}
+	}
 	for i := range t.frees {
-		freeTrees(&t.frees[i])
+		if f := &t.frees[i]; !f.t.dropped {
+			f.t.free(&f.c)
+			t.e.used.Add(f.t.grew())
+		}
 	}
 	for _, h := range t.hooks {
 		h()
@@ -217,7 +271,10 @@ func (t *Tx) commit() {
 		t.bury(&t.undo[i])
 	}
 	for _, k := range t.changed {
-		t.e.touchWatched(k.DB, k.Key)
+		t.e.touchWatched(k.DB, []byte(k.Key))
+	}
+	for i := range t.tables {
+		t.e.discard(t.tables[i].t)
 	}
 }
 
@@ -240,35 +297,92 @@ func resolve(s *op.KeyState, first clock.Reading) {
 	}
 }
 
-// rollback puts every changed entry back as it was.
+// rollback leaves everything as it was. Records were not written yet, but for
+// those shown; trees were changed in place and may lie elsewhere now.
 func (t *Tx) rollback() {
 	t.undoColls()
-	// Tables first: the bytes they come back with are those they left with.
 	for i := len(t.tables) - 1; i >= 0; i-- {
 		u := t.tables[i]
+		if made := u.s.dbs[u.stored]; made != nil {
+			t.e.used.Add(-made.counted)
+			made.dropped = true
+			t.e.discard(made)
+		}
 		u.s.dbs[u.stored] = u.t
-		t.e.used.Add(u.t.cost)
+		u.t.dropped = false
+		t.e.used.Add(u.t.counted)
 	}
 	for _, db := range t.flushed {
 		delete(t.e.flushed, db)
 	}
 	for i := len(t.undo) - 1; i >= 0; i-- {
 		u := &t.undo[i]
-		switch {
-		case u.was.flags&inTable == 0 && u.x.flags&inTable != 0:
-			u.t.remove(u.x)
-		case u.was.flags&inTable != 0 && u.x.flags&inTable == 0:
-			u.t.insert(u.x)
+		if u.t.dropped {
+			continue // in a table that is gone again
 		}
-		u.x.state, u.x.word = u.was.state, u.was.word
-		const contents = rawEncoding | onDisk | hasRow | expiryTold
-		u.x.flags = u.x.flags&^contents | u.was.flags&contents
-		t.e.used.Add(u.t.account(u.x))
+		if u.shown {
+			t.hide(u)
+		}
+		if u.was.coll != nil {
+			u.x.state, u.x.coll, u.x.word, u.x.flags = u.was.state, u.was.coll, u.was.word, u.was.flags
+			t.e.store(u.t, u.x, t.p)
+		}
+		t.e.used.Add(u.t.grew())
 	}
 	if t.dbMapWas != nil {
 		copy(t.e.dbMap, t.dbMapWas)
 	}
 }
+
+// show writes what the tx has changed so far to the records, so that a walk
+// meets it. It is rare, and what the records were is copied.
+func (t *Tx) show() {
+	for i := range t.undo {
+		u := &t.undo[i]
+		if u.t.dropped || !u.changed {
+			continue
+		}
+		if !u.shown {
+			u.shown = true
+			if u.x.ref != 0 {
+				u.before = append([]byte(nil), u.t.rec(u.x.ref).b...)
+			}
+			u.was.detach()
+		}
+		u.x.detach()
+		t.e.store(u.t, u.x, t.p)
+		t.e.used.Add(u.t.grew())
+	}
+}
+
+// hide puts the record of an entry back as it was before show.
+func (t *Tx) hide(u *undo) {
+	now := recFlags(0)
+	if u.x.ref != 0 {
+		now = u.t.rec(u.x.ref).flags()
+		u.t.remove(u.x.hash, u.x.ref)
+		u.t.arena.Free(u.x.ref)
+		u.x.ref = 0
+	}
+	was := recFlags(0)
+	if u.before != nil {
+		u.x.ref = u.t.arena.Alloc(len(u.before))
+		copy(u.t.arena.Bytes(u.x.ref), u.before)
+		u.t.insert(u.x.hash, u.x.ref)
+		r := u.t.rec(u.x.ref)
+		was = r.flags()
+		u.x.key = r.key()
+	}
+	u.t.count(now, was)
+}
+
+// detach makes an entry independent of its record's memory.
+func (x *entry) detach() {
+	x.key = bytes.Clone(x.key)
+	x.state.Value = bytes.Clone(x.state.Value)
+}
+
+func (s *entryState) detach() { s.state.Value = bytes.Clone(s.state.Value) }
 
 // OnCommit registers fn to be called under the locks once the batch has its
 // stamps; replies that show a stamp are completed there.
@@ -295,20 +409,85 @@ func (t *Tx) locate(k Key) (*shard, *table, uint64) {
 	return s, t.e.table(s, t.stored(k.DB)), h
 }
 
+// changedEntry is the entry of a key that the tx has changed already, or nil.
+func (t *Tx) changedEntry(tb *table, h uint64, name []byte) *undo {
+	if len(t.undo) == 0 {
+		return nil
+	}
+	if len(t.undo) <= manyUndos {
+		for i := range t.undo {
+			if u := &t.undo[i]; u.x.hash == h && u.t == tb && string(u.x.key) == string(name) {
+				return u
+			}
+		}
+		return nil
+	}
+	for _, i := range t.undoOf[h] {
+		if u := &t.undo[i]; u.t == tb && string(u.x.key) == string(name) {
+			return u
+		}
+	}
+	return nil
+}
+
+// manyUndos is from how many changes on a tx looks them up in a map.
+const manyUndos = 8
+
+func (t *Tx) remember(u undo) *undo {
+	t.undo = append(t.undo, u)
+	n := len(t.undo)
+	if n > manyUndos {
+		if t.undoOf == nil {
+			t.undoOf = map[uint64][]int{}
+		}
+		if n == manyUndos+1 {
+			for i := range t.undo[:n-1] {
+				h := t.undo[i].x.hash
+				t.undoOf[h] = append(t.undoOf[h], i)
+			}
+		}
+		t.undoOf[u.x.hash] = append(t.undoOf[u.x.hash], n-1)
+	}
+	return &t.undo[n-1]
+}
+
+// known is the entry of k, live or not, as this tx sees it, or nil.
+func (t *Tx) known(k Key) (s *shard, tb *table, h uint64, x *entry) {
+	s, tb, h = t.locate(k)
+	if u := t.changedEntry(tb, h, k.Name); u != nil {
+		return s, tb, h, u.x
+	}
+	r, ok := tb.find(h, k.Name)
+	if !ok {
+		return s, tb, h, nil
+	}
+	x = t.fresh()
+	x.open(t.e, r, h)
+	return s, tb, h, x
+}
+
 // lookup is the live entry of k, or nil. An expired one is reclaimed where
 // that is allowed.
 func (t *Tx) lookup(k Key) *entry {
 	s, tb, h := t.locate(k)
-	x := tb.find(h, k.Name)
-	if x == nil || x.flags&countedLive == 0 {
+	if u := t.changedEntry(tb, h, k.Name); u != nil {
+		if !u.x.exists() || t.expired(&u.x.state) {
+			return nil
+		}
+		return u.x
+	}
+	r, ok := tb.find(h, k.Name)
+	if !ok || !r.has(fLive) {
 		return nil
 	}
-	if d := deadlineOf(&x.state); d != 0 && d <= t.now {
-		if len(t.undo) == 0 && !t.e.announces(x, t.p) {
-			t.e.reclaim(s, tb, t.stored(k.DB), x, t.now)
+	if r.expired(t.now) {
+		if len(t.undo) == 0 && !t.e.announces(r, t.p) {
+			t.e.reclaim(s, tb, t.stored(k.DB), r, t.now)
 		}
 		return nil
 	}
+	x := t.fresh()
+	x.open(t.e, r, h)
 	return x
 }
 
@@ -316,8 +495,8 @@ func (t *Tx) lookup(k Key) *entry {
 // lies on disk.
 func (t *Tx) value(k Key) *entry {
 	x := t.lookup(k)
-	if x != nil && x.flags&onDisk != 0 {
-		panic(&NeedRow{[]RowKey{{t.stored(k.DB), x.key}}})
+	if x != nil && x.flags&fOnDisk != 0 {
+		panic(&NeedRow{[]RowKey{{t.stored(k.DB), string(x.key)}}})
 	}
 	return x
 }
@@ -325,32 +504,41 @@ func (t *Tx) value(k Key) *entry {
 // edit is the entry of k for a change: found or made, remembered for undo. The
 // caller changes it and then calls done.
 func (t *Tx) edit(k Key) *undo {
-	s, tb, h := t.locate(k)
-	x := tb.find(h, k.Name)
-	if x != nil && x.flags&onDisk != 0 {
-		panic(&NeedRow{[]RowKey{{t.stored(k.DB), x.key}}})
+	u := t.editBlind(k)
+	if u.x.flags&fOnDisk != 0 {
+		panic(&NeedRow{[]RowKey{{u.db, string(u.x.key)}}})
 	}
-	if x == nil {
-		x = &entry{hash: h, key: string(k.Name), word: t.p.Policy.Init(t.now)}
-	}
-	t.undo = append(t.undo, undo{s: s, t: tb, db: t.stored(k.DB), x: x, was: *x})
-	if x.flags&inTable == 0 {
-		tb.insert(x)
-	}
-	return &t.undo[len(t.undo)-1]
+	return u
 }
 
-// done completes a change: an entry without content and without merge state
-// leaves the table, counters follow, watchers will hear of it.
+// editBlind is edit for writes that do not look at the old value, so that it
+// may stay on disk.
+func (t *Tx) editBlind(k Key) *undo {
+	s, tb, h := t.locate(k)
+	if u := t.changedEntry(tb, h, k.Name); u != nil {
+		return u
+	}
+	x := t.fresh()
+	db := t.stored(k.DB)
+	if r, ok := tb.find(h, k.Name); ok {
+		x.open(t.e, r, h)
+		return t.remember(undo{s: s, t: tb, num: k.DB, db: db, x: x,
+			was: entryState{state: x.state, coll: x.coll, word: x.word, flags: x.flags, live: r.has(fLive)}})
+	}
+	*x = entry{hash: h, key: k.Name, word: t.p.Policy.Init(t.now)}
+	return t.remember(undo{s: s, t: tb, num: k.DB, db: db, x: x})
+}
+
+// done completes a change: watchers and waiters will hear of it.
 func (t *Tx) done(k Key, u *undo) {
-	if !t.p.Merging && !u.x.exists() {
-		u.t.remove(u.x)
-	}
 	if !t.expired(&u.x.state) {
-		u.x.flags &^= expiryTold
+		u.x.flags &^= fTold
 	}
-	t.e.account(u.s, u.t, u.db, u.x, t.p)
-	t.changed = append(t.changed, Key2{k.DB, u.x.key})
+	u.changed = true
+	t.changes++
+	if len(u.s.watches)+len(u.s.waits) > 0 {
+		t.changed = append(t.changed, Key2{k.DB, string(u.x.key)})
+	}
 }
 
 // bury queues a fresh removal to be forgotten later.
@@ -368,13 +556,12 @@ func (t *Tx) capDeadlines() {
 	latest := t.now + t.p.MaxTTLMs
 	for i := range len(t.undo) {
 		u := &t.undo[i]
-		if u.x.flags&countedLive == 0 || u.s.dbs[u.db] != u.t {
+		if !u.x.exists() || u.t.dropped || !u.changed {
 			continue // removed, or flushed with its table
 		}
 		if d := deadlineOf(&u.x.state); d == 0 || d > latest {
-			s := t.emit(func(b *op.Builder) clock.Stamp { return b.Deadline(u.db, []byte(u.x.key), latest) })
+			s := t.emit(func(b *op.Builder) clock.Stamp { return b.Deadline(u.db, u.x.key, latest) })
 			u.x.state.DeadlineStamp, u.x.state.DeadlineMs = s, latest
-			t.e.account(u.s, u.t, u.db, u.x, t.p)
 		}
 	}
 }

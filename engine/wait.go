@@ -358,13 +358,13 @@ func (t *txWaits) reset() {
 
 // changedAlone is told of a change that no tx made: watchers are told, and
 // waiters will be by a tx that the node runs. The key's shard is locked.
-func (e *Engine) changedAlone(db int, key string) {
+func (e *Engine) changedAlone(db int, key []byte) {
 	e.touchWatched(db, key)
 	if e.waiting.places.Load() == 0 {
 		return
 	}
-	wk := watchKey{db, key}
-	if e.shardOf(e.hash([]byte(key))).waits[wk] != nil {
+	wk := watchKey{db, string(key)}
+	if e.shardOf(e.hash(key)).waits[wk] != nil {
 		e.noteAlone(wk)
 	}
 }

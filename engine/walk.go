@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"encoding/binary"
 
 	"geocache/op"
@@ -11,7 +12,7 @@ import (
 // This file holds everything that walks: SCAN, KEYS, RANDOMKEY, DBSIZE,
 // exports, the digest.
 
-// Item is a key met by a walk. Key is valid during the call only.
+// Item is a key met by a walk.
 type Item struct {
 	Key  string
 	Type Type
@@ -30,10 +31,10 @@ func (t *Tx) Scan(db int, cursor uint64, count int, fn func(Item)) uint64 {
 		if tb := s.dbs[t.stored(db)]; tb != nil {
 			// A walk holds a shard for a bounded number of buckets only.
 			for range walkBuckets {
-				inner = tb.visit(inner, func(x *entry) {
+				inner = tb.visit(inner, func(r rec) {
 					seen++
-					if x.flags&countedLive != 0 && !t.expired(&x.state) {
-						fn(Item{x.key, x.typeName()})
+					if r.has(fLive) && !r.expired(t.now) {
+						fn(Item{string(r.key()), r.typeName()})
 					}
 				})
 				if inner == 0 || seen >= count {
@@ -63,9 +64,9 @@ func (t *Tx) EachKey(db int, fn func(Item)) {
 	for _, s := range t.e.shards {
 		unlock := t.walkLock(s)
 		if tb := s.dbs[t.stored(db)]; tb != nil {
-			tb.each(func(x *entry) {
-				if x.flags&countedLive != 0 && !t.expired(&x.state) {
-					fn(Item{x.key, x.typeName()})
+			tb.each(func(r rec) {
+				if r.has(fLive) && !r.expired(t.now) {
+					fn(Item{string(r.key()), r.typeName()})
 				}
 			})
 		}
@@ -79,6 +80,9 @@ const walkBuckets = 512
 // walkLock locks s unless the tx holds it already.
 func (t *Tx) walkLock(s *shard) (unlock func()) {
 	if t.world {
+		if len(t.undo) > 0 {
+			t.show()
+		}
 		return func() {}
 	}
 	if !t.walk {
@@ -147,9 +151,9 @@ func (t *Tx) randomIn(db, nth int) (string, bool) {
 		}
 		var live []string
 		for range randomBuckets {
-			tb.visit(t.e.rand.Uint64(), func(x *entry) {
-				if x.flags&countedLive != 0 && !t.expired(&x.state) {
-					live = append(live, x.key)
+			tb.visit(t.e.rand.Uint64(), func(r rec) {
+				if r.has(fLive) && !r.expired(t.now) {
+					live = append(live, string(r.key()))
 				}
 			})
 			if len(live) > 0 {
@@ -176,8 +180,8 @@ func (e *Engine) Export(cursor uint64, maxBytes int, fn func(ExportEntry)) uint6
 		s, db := e.shards[at/uint64(e.databases)], int(at%uint64(e.databases))
 		s.mu.Lock()
 		if t := s.dbs[db]; t != nil {
-			inner = t.visit(inner, func(x *entry) {
-				en := exportEntry(db, x)
+			inner = t.visit(inner, func(r rec) {
+				en := e.exportEntry(db, e.openedRec(s, r))
 				size += len(en.Key) + len(en.State) + 16
 				fn(en)
 			})
@@ -201,35 +205,35 @@ type ExportEntry struct {
 	Evicted bool
 }
 
-func exportEntry(db int, x *entry) ExportEntry {
+func (e *Engine) exportEntry(db int, x *entry) ExportEntry {
 	st := x.state
 	if x.coll != nil {
 		st.Colls = []op.Coll{x.coll.export()}
 	}
-	evicted := x.flags&onDisk != 0
+	evicted := x.flags&fOnDisk != 0
 	if evicted {
 		st.Value = nil
 	}
-	return ExportEntry{StateEntry{db, []byte(x.key), st.Append(nil)}, evicted}
+	return ExportEntry{StateEntry{db, bytes.Clone(x.key), st.Append(nil)}, evicted}
 }
 
 // State is the whole state of one key of a stored database; ok is false where
 // nothing is known of it.
 func (e *Engine) State(k RowKey) (en ExportEntry, ok bool) {
-	e.withEntry(k.DB, []byte(k.Key), func(_ *table, x *entry) { en, ok = exportEntry(k.DB, x), true })
+	e.withEntry(k.DB, []byte(k.Key), func(_ *shard, _ *table, x *entry) { en, ok = e.exportEntry(k.DB, x), true })
 	return en, ok
 }
 
 // withEntry runs fn with the entry of a stored key, if there is one, under its
 // shard's lock.
-func (e *Engine) withEntry(db int, key []byte, fn func(*table, *entry)) {
+func (e *Engine) withEntry(db int, key []byte, fn func(*shard, *table, *entry)) {
 	h := e.hash(key)
 	s := e.shardOf(h)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if t := s.dbs[db]; t != nil {
-		if x := t.find(h, key); x != nil {
-			fn(t, x)
+		if x, ok := e.opened(s, t, h, key); ok {
+			fn(s, t, x)
 		}
 	}
 }
@@ -247,11 +251,12 @@ func (e *Engine) Digest(nowMs int64) uint64 {
 					continue
 				}
 				number := e.number(db)
-				t.each(func(x *entry) {
-					d := deadlineOf(&x.state)
-					if x.flags&countedLive == 0 || d != 0 && d <= nowMs {
+				t.each(func(r rec) {
+					if !r.has(fLive) || r.expired(nowMs) {
 						return
 					}
+					x := e.openedRec(s, r)
+					d := deadlineOf(&x.state)
 					buf = binary.AppendUvarint(buf[:0], uint64(number))
 					buf = binary.AppendUvarint(buf, uint64(len(x.key)))
 					buf = append(buf, x.key...)
@@ -271,7 +276,7 @@ func (e *Engine) Digest(nowMs int64) uint64 {
 func valueDigest(dst []byte, x *entry) []byte {
 	s := &x.state
 	switch {
-	case x.flags&onDisk != 0:
+	case x.flags&fOnDisk != 0:
 		dst = append(dst, s.Value...)
 	case x.coll != nil:
 		whole := x.coll.export()

@@ -29,14 +29,14 @@ func (t *Tx) WatchKey(w *Watch, k Key) {
 			return
 		}
 	}
-	if x := tb.find(h, k.Name); x != nil && x.flags&countedLive != 0 && t.expired(&x.state) {
+	if r, ok := tb.find(h, k.Name); ok && r.has(fLive) && r.expired(t.now) {
 		// Cannot be reclaimed yet (a sibling's clock): it already counts as
 		// missing, so its end must not touch the watch. Those who watched
 		// while it was there hear of it now.
-		if x.flags&expiryTold == 0 {
-			t.e.touchWatched(k.DB, x.key)
+		if !r.has(fTold) {
+			t.e.touchWatched(k.DB, k.Name)
 		}
-		x.flags |= expiryTold
+		r.setFlags(r.flags() | fTold)
 	}
 	w.keys = append(w.keys, wk)
 	s.watches[wk] = append(s.watches[wk], w)
@@ -80,20 +80,20 @@ func (w *Watch) WatchedKeys() []Key {
 func (t *Tx) CheckExpired(w *Watch) {
 	for _, wk := range w.keys {
 		_, tb, h := t.locate(Key{wk.db, []byte(wk.key)})
-		x := tb.find(h, []byte(wk.key))
-		if x != nil && x.flags&countedLive != 0 && x.flags&expiryTold == 0 && t.expired(&x.state) {
+		r, ok := tb.find(h, []byte(wk.key))
+		if ok && r.has(fLive) && !r.has(fTold) && r.expired(t.now) {
 			w.dirty.Store(true)
 		}
 	}
 }
 
 // touchWatched makes the watchers of a key dirty. Its shard is locked.
-func (e *Engine) touchWatched(db int, key string) {
-	s := e.shardOf(e.hash([]byte(key)))
+func (e *Engine) touchWatched(db int, key []byte) {
+	s := e.shardOf(e.hash(key))
 	if len(s.watches) == 0 {
 		return
 	}
-	for _, w := range s.watches[watchKey{db, key}] {
+	for _, w := range s.watches[watchKey{db, string(key)}] {
 		w.dirty.Store(true)
 	}
 }
@@ -102,7 +102,11 @@ func (e *Engine) touchWatched(db int, key string) {
 // who wait for them be served.
 func (e *Engine) touchFlushed(t *Tx, db, stored int) {
 	t.readyDB(db)
-	e.touchIf(func(s *shard, wk watchKey) bool { return wk.db == db && t.counted(s, stored, wk.key) != nil })
+	t.show()
+	e.touchIf(func(s *shard, wk watchKey) bool {
+		_, ok := t.counted(s, stored, wk.key)
+		return wk.db == db && ok
+	})
 }
 
 // touchSwapped makes watchers of keys that exist on either side of a SWAPDB
@@ -112,8 +116,9 @@ func (e *Engine) touchFlushed(t *Tx, db, stored int) {
 func (e *Engine) touchSwapped(t *Tx, a, b int) {
 	t.readyDB(a)
 	t.readyDB(b)
+	t.show()
 	da, db := t.stored(a), t.stored(b)
-	var stale []*entry
+	var stale []rec
 	e.touchIf(func(s *shard, wk watchKey) bool {
 		here, there := da, db
 		switch wk.db {
@@ -123,15 +128,16 @@ func (e *Engine) touchSwapped(t *Tx, a, b int) {
 		default:
 			return false
 		}
-		x, y := t.counted(s, here, wk.key), t.counted(s, there, wk.key)
-		if y != nil && t.expired(&y.state) {
+		x, leaves := t.counted(s, here, wk.key)
+		y, comes := t.counted(s, there, wk.key)
+		if comes && y.expired(t.now) {
 			stale = append(stale, y)
-			y = nil
+			comes = false
 		}
-		return y != nil || x != nil && (x.flags&expiryTold == 0 || !t.expired(&x.state))
+		return comes || leaves && (!x.has(fTold) || !x.expired(t.now))
 	})
 	for _, y := range stale {
-		y.flags |= expiryTold
+		y.setFlags(y.flags() | fTold)
 	}
 }
 
@@ -147,15 +153,10 @@ func (e *Engine) touchIf(hit func(*shard, watchKey) bool) {
 	}
 }
 
-// counted is the entry of a key that DBSIZE counts, expired or not, or nil.
-func (t *Tx) counted(s *shard, stored int, key string) *entry {
-	tb := s.dbs[stored]
-	if tb == nil {
-		return nil
+// counted is the record of a key that DBSIZE counts, expired or not.
+func (t *Tx) counted(s *shard, stored int, key string) (r rec, ok bool) {
+	if tb := s.dbs[stored]; tb != nil {
+		r, ok = tb.find(t.e.hash([]byte(key)), []byte(key))
 	}
-	x := tb.find(t.e.hash([]byte(key)), []byte(key))
-	if x == nil || x.flags&countedLive == 0 {
-		return nil
-	}
-	return x
+	return r, ok && r.has(fLive)
 }

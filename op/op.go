@@ -104,6 +104,7 @@ type Op struct {
 
 	Value        []byte // Set
 	KeepDeadline bool   // Set: the deadline cell is not written
+	KeepStamp    bool   // Set: somebody holds the stamp as a CAS token
 	DeadlineMs   int64  // Set, Deadline: milliseconds since the epoch, 0 for none
 
 	Upto   clock.Stamp // Remove: value cells not later than this are gone
@@ -146,8 +147,9 @@ type Floor struct {
 type Builder struct {
 	Origin clock.Origin // of the provisional stamps handed out
 
-	body []byte
-	n    int
+	body     []byte
+	n        int
+	setFlags int // where the flags of the last Set op are
 }
 
 // Reset empties the builder and keeps its memory, unless that is large.
@@ -155,7 +157,7 @@ func (b *Builder) Reset() {
 	if cap(b.body) > 64<<10 {
 		b.body = nil
 	}
-	b.body, b.n = b.body[:0], 0
+	b.body, b.n, b.setFlags = b.body[:0], 0, 0
 }
 
 // Len is the number of ops.
@@ -260,11 +262,13 @@ func (b *Builder) sees(list []clock.Stamp) {
 const (
 	setWritesDeadline = 1 << iota
 	setHasDeadline
+	setKeepsStamp
 )
 
 // Set appends a Set op that writes both cells; deadlineMs 0 means none.
 func (b *Builder) Set(db int, key, value []byte, deadlineMs int64) clock.Stamp {
 	s := b.start(Set, db, key)
+	b.setFlags = len(b.body)
 	if deadlineMs == 0 {
 		b.body = append(b.body, setWritesDeadline)
 	} else {
@@ -278,9 +282,19 @@ func (b *Builder) Set(db int, key, value []byte, deadlineMs int64) clock.Stamp {
 // SetValue appends a Set op that leaves the deadline cell alone.
 func (b *Builder) SetValue(db int, key, value []byte) clock.Stamp {
 	s := b.start(Set, db, key)
+	b.setFlags = len(b.body)
 	b.body = append(b.body, 0)
 	b.body = appendBytes(b.body, value)
 	return s
+}
+
+// KeepStamp says of the last op, a Set with the stamp s, that somebody holds
+// its stamp as a CAS token: it is kept also where no sibling is configured. Of
+// any other stamp nothing is said.
+func (b *Builder) KeepStamp(s clock.Stamp) {
+	if b.n > 0 && s.At == provisional|clock.Reading(b.n-1) && b.setFlags < len(b.body) && b.setFlags > 0 {
+		b.body[b.setFlags] |= setKeepsStamp
+	}
 }
 
 // Deadline appends a Deadline op; 0 means none.
@@ -406,7 +420,8 @@ func (d *Reader) op(first clock.Reading, origin clock.Origin, index int) Op {
 		if flags&setHasDeadline != 0 {
 			o.DeadlineMs = d.Varint()
 		}
-		if flags &^= setWritesDeadline | setHasDeadline; flags != 0 {
+		o.KeepStamp = flags&setKeepsStamp != 0
+		if flags &^= setWritesDeadline | setHasDeadline | setKeepsStamp; flags != 0 {
 			d.Fail()
 		}
 		o.Value = d.Bytes(math.MaxInt32)

@@ -316,7 +316,7 @@ func TestMalformed(t *testing.T) {
 	for name, raw := range map[string][]byte{
 		"reference to itself": body(func(b *Builder) { b.Count(0, nil, clock.Stamp{At: provisional, Origin: 1}, clock.Stamp{}, Int(1)) }),
 		"unknown kind":        {byte(maxKind + 1), 0, 0},
-		"unknown flag":        {byte(Set), 0, 0, 4, 0},
+		"unknown flag":        {byte(Set), 0, 0, 8, 0},
 		"provisional vector":  body(func(b *Builder) { b.Flush(0, clock.Vector{3: 1 << 63}) }),
 	} {
 		if p, err := ParseBatch(AppendBatch(nil, good, raw)); err == nil && p.Check() == nil {

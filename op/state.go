@@ -127,7 +127,16 @@ func appendRun(dst []byte, lineage clock.Stamp, o clock.Origin, at clock.Reading
 
 // DecodeKeyState reads what Append wrote. Value aliases b.
 func DecodeKeyState(b []byte) (KeyState, error) {
-	d := Reader{b: b}
+	return decodeKeyState(Reader{b: b})
+}
+
+// DecodeOwnState is DecodeKeyState for what this process has encoded itself:
+// stamps may be provisional.
+func DecodeOwnState(b []byte) (KeyState, error) {
+	return decodeKeyState(Reader{b: b, own: true})
+}
+
+func decodeKeyState(d Reader) (KeyState, error) {
 	var s KeyState
 	if d.Byte() != stateVersion || d.Byte() != 0 {
 		return s, ErrMalformed
