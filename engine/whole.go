@@ -13,7 +13,7 @@ import (
 // SetRaw makes val, which is copied, the value of k, whatever was there. OBJECT
 // ENCODING answers raw for it, as for every string that was edited in place.
 func (t *Tx) SetRaw(k Key, val []byte, exp Expiry) clock.Stamp {
-	return t.setOwned(k, bytes.Clone(val), exp, rawEncoding)
+	return t.setOwned(k, bytes.Clone(val), exp, fRaw)
 }
 
 // Content is the value under k without regard to its type: a string, or a copy
