@@ -7,7 +7,7 @@ import (
 
 // Shared is what the shards of one engine have in common under the adaptive policy: the clock of recency, and the window
 // that wins the duel of the shadows. Safe for concurrent use; nobody ever waits for it. The zero value is ready and begins
-// with LRU.
+// with LRU. One serves for the life of an engine, whatever policies come and go: words are dated by its clock.
 type Shared struct {
 	clock  atomic.Uint32
 	chosen atomic.Uint32

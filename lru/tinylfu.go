@@ -60,19 +60,25 @@ func (s *State) OnInsert(hash uint64, live int, nowMs int64) Word {
 		s.live = live
 		s.sketch.grow(live)
 	}
-	s.used(hash, insertCredit)
+	s.advance(insertCredit)
+	s.count(hash)
 	s.main.arrive(hash, s.live)
 	return adaptiveWord(nowMs, s.shared.clock.Load())
 }
 
-// OnUse is the word after a read or a write of an entry that was there before.
-func (s *State) OnUse(hash uint64, nowMs int64) Word {
-	s.used(hash, hitCredit)
-	return adaptiveWord(nowMs, s.shared.clock.Load()) | reusedBit
+// OnUse is the word after a read or a write of an entry that was there before. Several uses within one
+// tick of the clock count as one: an entry that hot needs no better estimate.
+func (s *State) OnUse(w Word, hash uint64, nowMs int64) Word {
+	s.advance(hitCredit)
+	now := adaptiveWord(nowMs, s.shared.clock.Load()) | reusedBit
+	if now>>clockShift != w>>clockShift {
+		s.count(hash)
+	}
+	return now
 }
 
-func (s *State) used(hash uint64, credit int) {
-	s.advance(credit)
+// count shows a use to the sketch and to the shadows.
+func (s *State) count(hash uint64) {
 	h := spread(hash)
 	s.sketch.add(h)
 	if s.sampled(h) {
@@ -101,7 +107,7 @@ func (s *State) advance(credit int) {
 	}
 }
 
-// idleTicks is the age of a word's last use. Words of other policies count as one replacement of the shard old.
+// idleTicks is the age of a word's last use. Words of other policies count as one replacement of the cache old.
 func (s *State) idleTicks(w Word) uint64 {
 	if !w.adaptive() {
 		return uint64(s.ticksPerTurn())
@@ -205,7 +211,7 @@ func (c *chooser) victim(s *State, live int, win window, find func(uint64) (Word
 	for win != windowLRU && c.ring.n >= room {
 		newcomer := c.ring.pop()
 		w, there := find(newcomer)
-		if !there || w&reusedBit != 0 || ok && newcomer == hash {
+		if !there || w.reused() || ok && newcomer == hash {
 			continue
 		}
 		if !ok {

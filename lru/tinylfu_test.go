@@ -33,7 +33,7 @@ func (c *adaptiveCache) get(key uint64, nowMs int64) bool {
 	hash := spread(key + 1)
 	s := c.shards[hash%uint64(len(c.shards))]
 	if i, ok := s.index[hash]; ok {
-		s.entries[i].word = s.state.OnUse(hash, nowMs)
+		s.entries[i].word = s.state.OnUse(s.entries[i].word, hash, nowMs)
 		return true
 	}
 	if c.live >= c.capacity {
@@ -166,7 +166,7 @@ func TestWordsOfAllPolicies(t *testing.T) {
 			i, exists := s.index[hash]
 			switch {
 			case exists && policy.Kind() == KindTinyLFU:
-				s.entries[i].word = s.state.OnUse(hash, now)
+				s.entries[i].word = s.state.OnUse(s.entries[i].word, hash, now)
 			case exists:
 				s.entries[i].word = policy.OnWrite(s.entries[i].word, now, rng.Uint32(), pr)
 			default:
@@ -327,17 +327,28 @@ func TestRingKeepsOrder(t *testing.T) {
 
 func BenchmarkOnUse(b *testing.B) {
 	for _, live := range []int{1000, 100_000, 1_000_000} {
-		b.Run(fmt.Sprint(live), func(b *testing.B) {
-			s := NewState(&Shared{}, 16)
-			for i := range live {
-				s.OnInsert(spread(uint64(i)), i+1, base)
-			}
-			s.evicting = true
-			rng := rand.New(rand.NewPCG(9, 9))
-			b.ResetTimer()
-			for i := range b.N {
-				s.OnUse(spread(rng.Uint64N(uint64(live))), base+int64(i))
-			}
-		})
+		s := NewState(&Shared{}, 16)
+		words := make([]Word, live)
+		for i := range words {
+			words[i] = s.OnInsert(spread(uint64(i)), i+1, base)
+		}
+		s.evicting = true
+		for name, stream := range map[string][]uint64{"uniform": uniformStream(1<<16, uint64(live)), "zipf": zipfStream(1<<16, uint64(live), 1)} {
+			b.Run(fmt.Sprintf("%s/%d", name, live), func(b *testing.B) {
+				for i := range b.N {
+					key := stream[i%len(stream)]
+					words[key] = s.OnUse(words[key], spread(key), base+int64(i))
+				}
+			})
+		}
 	}
+}
+
+func uniformStream(n int, keys uint64) []uint64 {
+	rng := rand.New(rand.NewPCG(9, 9))
+	stream := make([]uint64, n)
+	for i := range stream {
+		stream[i] = rng.Uint64N(keys)
+	}
+	return stream
 }

@@ -49,6 +49,7 @@ func adaptiveWord(nowMs int64, clock uint32) Word {
 func (w Word) holdsTime() bool      { return w&timeBit == 0 }
 func (w Word) holdsFrequency() bool { return w&formMask == frequencyTag }
 func (w Word) adaptive() bool       { return w&formMask == adaptiveTag }
+func (w Word) reused() bool         { return w.adaptive() && w&reusedBit != 0 }
 
 // IdleMs is the time since the entry was last used (under LRM: written), in steps of the word's resolution: 25 ms, or a
 // minute where the word does not hold a time.
