@@ -39,5 +39,5 @@ func (t *Tx) PutColl(k Key, coll *op.Coll, deadlineMs int64) { t.putWhole(k, col
 // milliseconds ago, and so often as OBJECT FREQ counts.
 func (t *Tx) SetUse(k Key, idleMs int64, freq uint8) {
 	x := t.lookup(k)
-	x.word = t.p.Policy.Known(t.now, idleMs, freq)
+	t.setWord(x, t.p.Policy.Known(t.now, idleMs, freq))
 }
