@@ -157,6 +157,7 @@ func (f *fakeHost) SaveInBackground(t SaveTime) error {
 	f.note("bgsave %d", t)
 	return f.err
 }
+func (f *fakeHost) Flushed()          { f.note("flushed") }
 func (f *fakeHost) LastSaveMs() int64 { return 1_700_000_000_999 }
 func (f *fakeHost) RewriteLog() error {
 	f.note("rewrite")

@@ -71,6 +71,7 @@ type harnessHost struct {
 func (h harnessHost) Table() *Table          { return h.h.table }
 func (h harnessHost) Engine() *engine.Engine { return h.h.engine }
 func (h harnessHost) Config() *config.Config { return h.h.config }
+func (h harnessHost) Flushed()               {}
 
 // configure changes the engine's settings.
 func (h *harness) configure(change func(*engine.Params)) {

@@ -149,6 +149,9 @@ type Host interface {
 	// SaveInBackground writes a snapshot of the data as it is, or of a moment
 	// soon.
 	SaveInBackground(SaveTime) error
+	// Flushed says that FLUSHALL has emptied every database. It is called when
+	// that is committed, under the locks.
+	Flushed()
 	// LastSaveMs is when the last snapshot was complete, in milliseconds since
 	// the epoch; before the first, when the server started.
 	LastSaveMs() int64

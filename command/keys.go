@@ -140,7 +140,7 @@ func flushRows() []Row {
 		},
 		{
 			Name: "flushall", Arity: -1, Flags: Write | World, ACL: CatKeyspace | CatDangerous,
-			Run: func(c *Ctx) { flush(c, 0, c.Host.Engine().Databases()) },
+			Run: flushEverything,
 			Doc: doc("Removes all keys of all databases.", "O(N), where N is the number of keys in all databases."),
 		},
 	}
@@ -324,19 +324,26 @@ func swapDB(c *Ctx) {
 
 // flush empties the databases from first up to end. ASYNC and SYNC differ in
 // nothing a client can see: old tables are let go of whole.
-func flush(c *Ctx, first, end int) {
+func flushEverything(c *Ctx) {
+	if flush(c, 0, c.Host.Engine().Databases()) {
+		c.Tx.OnCommit(c.Host.Flushed)
+	}
+}
+
+func flush(c *Ctx, first, end int) (done bool) {
 	switch {
 	case len(c.Args) > 2, len(c.Args) == 2 && c.word(1) != "async" && c.word(1) != "sync":
 		c.Fail(resp.ErrSyntax)
-		return
+		return false
 	case c.Host.Regions().Syncing():
 		c.Fail(resp.ErrFlushSyncing)
-		return
+		return false
 	}
 	for db := first; db < end; db++ {
 		c.Tx.FlushDB(db)
 	}
 	c.Out.OK()
+	return true
 }
 
 func objectRows() []Row {

@@ -41,7 +41,9 @@ type saves struct {
 type saveState struct {
 	busy         bool // one is being taken or written
 	inBackground bool // that one, and not for SAVE or a shutdown
-	scheduled    bool // by BGSAVE inside EXEC, or SCHEDULE
+	scheduled    bool // by BGSAVE inside EXEC, or SCHEDULE, or FLUSHALL
+	flushed      bool // the one scheduled is FLUSHALL's
+	forFlush     bool // the one under way is
 	beganMs      int64
 	savedMs      int64 // the last that succeeded; the start before the first
 	triedMs      int64 // the last in the background that began
@@ -104,8 +106,34 @@ func (n *Node) SaveInBackground(when command.SaveTime) error {
 		return nil
 	}
 	if !n.startSave() {
+		return n.saves.followFlush()
+	}
+	return nil
+}
+
+// Flushed implements command.Host: where save points count, FLUSHALL has a
+// snapshot written, as in Redis, so that a start does not bring back what was
+// removed. Unlike there it is written soon after the reply.
+func (n *Node) Flushed() {
+	if len(n.activeSavePoints()) == 0 {
+		return
+	}
+	s := &n.saves
+	s.Lock()
+	defer s.Unlock()
+	s.state.scheduled, s.state.flushed = true, true
+	s.state.savedChanges = n.engine.Changes()
+}
+
+// followFlush books a snapshot after the one that is being written, where
+// nobody asked for that.
+func (s *saves) followFlush() error {
+	s.Lock()
+	defer s.Unlock()
+	if !s.state.forFlush {
 		return resp.ErrSaveRunning
 	}
+	s.state.scheduled = true
 	return nil
 }
 
@@ -131,8 +159,10 @@ func (n *Node) beginSave(kind saveKind) bool {
 	}
 	s.state.busy = true
 	s.state.beganMs = n.wall.NowMs()
+	s.state.forFlush = s.state.flushed
+	s.state.scheduled, s.state.flushed = false, false // what is taken now is not older
 	if kind == inBackground {
-		s.state.inBackground, s.state.scheduled = true, false
+		s.state.inBackground = true
 		s.state.triedMs = s.state.beganMs
 	}
 	return true
@@ -149,7 +179,7 @@ func (n *Node) writeSnapshot(kind saveKind, snap *engine.Snapshot) error {
 	s := &n.saves
 	s.Lock()
 	defer s.Unlock()
-	s.state.busy, s.state.inBackground = false, false
+	s.state.busy, s.state.inBackground, s.state.forFlush = false, false, false
 	s.idle.Broadcast()
 	if kind == inBackground {
 		s.state.tookMs = max(now-s.state.beganMs, 0)
@@ -164,7 +194,7 @@ func (n *Node) writeSnapshot(kind saveKind, snap *engine.Snapshot) error {
 	s.fails(false)
 	s.state.count++
 	s.state.savedMs = now
-	s.state.savedChanges = snap.Changes
+	s.state.savedChanges = max(s.state.savedChanges, snap.Changes)
 	n.log.Info("DB saved on disk", "file", file)
 	return nil
 }
@@ -366,7 +396,7 @@ func (n *Node) awaitSaveTurn() {
 // shutdown, by a command that ran already, is saved after all.
 func (n *Node) finishSaves() error {
 	s := &n.saves
-	if s.last.Load() && n.engine.Changes() != s.view().savedChanges {
+	if st := s.view(); s.last.Load() && (st.flushed || n.engine.Changes() != st.savedChanges) {
 		return n.saveLast()
 	}
 	s.giveUp.Store(true)

@@ -173,10 +173,10 @@ func TestBackgroundSave(t *testing.T) {
 		t.Errorf("%q", have)
 	}
 	r.wall.Advance(7000)
-	r.expect("persistence", map[string]string{"rdb_bgsave_in_progress": "1", "rdb_current_bgsave_time_sec": "7", "rdb_changes_since_last_save": "4"})
+	r.expect("persistence", map[string]string{"rdb_bgsave_in_progress": "1", "rdb_current_bgsave_time_sec": "7", "rdb_changes_since_last_save": "1"})
 	r.run()
 	r.expect("persistence", map[string]string{
-		"rdb_bgsave_in_progress": "0", "rdb_current_bgsave_time_sec": "-1", "rdb_last_bgsave_time_sec": "7", "rdb_changes_since_last_save": "3", "rdb_saves": "1",
+		"rdb_bgsave_in_progress": "0", "rdb_current_bgsave_time_sec": "-1", "rdb_last_bgsave_time_sec": "7", "rdb_changes_since_last_save": "1", "rdb_saves": "1",
 	})
 	if want := map[string]string{"0/a": "1"}; !maps.Equal(r.files.keys(t), want) {
 		t.Errorf("have %v, want %v", r.files.keys(t), want)
@@ -414,5 +414,34 @@ func TestNoFiles(t *testing.T) {
 	}
 	if err := r.PrepareStop(command.ShutdownMode{}); err != nil {
 		t.Error(err)
+	}
+}
+
+// FLUSHALL leaves a snapshot without keys where save points count.
+func TestSaveAfterFlush(t *testing.T) {
+	r := newSaveRig(t, "appendonly no", "save 100 100")
+	r.do("SET a 1", "SAVE")
+	r.run()
+	r.do("SET b 1", "FLUSHALL")
+	r.expect("persistence", map[string]string{"rdb_changes_since_last_save": "0"})
+	r.tick(1)
+	r.do("SET c 1")
+	if out := r.do("BGSAVE"); !strings.Contains(out, "+Background saving started") {
+		t.Error(out)
+	}
+	r.run()
+	if keys := r.files.keys(t); len(keys) != 0 {
+		t.Errorf("the snapshot after FLUSHALL has %v", keys)
+	}
+	r.tick(1)
+	r.run()
+	if keys := r.files.keys(t); len(keys) != 1 {
+		t.Errorf("the snapshot of BGSAVE has %v", keys)
+	}
+	r = newSaveRig(t, "appendonly no", `save ""`)
+	r.do("FLUSHALL")
+	r.tick(1)
+	if len(r.work) != 0 {
+		t.Error("a snapshot without save points")
 	}
 }
