@@ -38,6 +38,7 @@ import (
 	"geocache/pubsub"
 	"geocache/replicate"
 	"geocache/resp"
+	"geocache/slab"
 )
 
 // Options are what a node needs from the world around it.
@@ -50,6 +51,8 @@ type Options struct {
 	// OpenStore opens the data directory; it is called when persistence or a
 	// sibling makes it necessary.
 	OpenStore func() (persist.Store, error)
+	// Pages is the memory of the keyspace; nil means the Go heap.
+	Pages slab.Source
 	// Spawn runs work that may block.
 	Spawn func(func())
 	Log   *slog.Logger
@@ -157,6 +160,7 @@ func Open(o Options) (*Node, error) {
 	n.openEvents()
 	n.engine = engine.New(engine.Options{
 		Shards: snap.Shards, Databases: snap.Databases, Seed: o.Seed, Rand: n.rand, Sink: n.commit, Fault: o.Faults.Engine,
+		Pages: o.Pages,
 	})
 	n.stirring.tx = n.engine.NewTx()
 	if err := n.openDisk(); err != nil {
@@ -187,6 +191,7 @@ func (n *Node) params(s *config.Snapshot) engine.Params {
 		LRU:          lru.Params{Samples: s.MaxMemorySamples, LFULogFactor: s.LFULogFactor, LFUDecayMinutes: s.LFUDecayTimeMinutes},
 		DefaultTTLMs: s.DefaultTTLSeconds * 1000,
 		MaxTTLMs:     s.MaxTTLSeconds * 1000,
+		Forms:        forms(s),
 		Merging:      merging,
 		Recording:    persistent,
 		KeepRows:     persistent,
@@ -194,10 +199,30 @@ func (n *Node) params(s *config.Snapshot) engine.Params {
 	}
 }
 
+// forms are the sizes up to which collections keep their small forms. Redis 7.0
+// has none for lists, and for sets only that of integers.
+func forms(s *config.Snapshot) engine.Forms {
+	f := engine.Forms{
+		HashEntries: int(s.HashMaxListpackEntries), HashValue: int(s.HashMaxListpackValue),
+		SetInts: int(s.SetMaxIntsetEntries), SetEntries: int(s.SetMaxListpackEntries), SetValue: int(s.SetMaxListpackValue),
+		ZSetEntries: int(s.ZSetMaxListpackEntries), ZSetValue: int(s.ZSetMaxListpackValue),
+		ListSize: s.ListMaxListpackSize,
+	}
+	switch {
+	case s.Compat == config.Compat70:
+		f.SetEntries, f.ListSize = 0, 0
+	case f.ListSize == 0:
+		f.ListSize = 1
+	}
+	return f
+}
+
 // hookConfig makes CONFIG SET take effect.
 func (n *Node) hookConfig() {
 	n.conf.OnChangeOf([]string{
-		"maxmemory-policy", "maxmemory-samples", "lfu-log-factor", "lfu-decay-time", "default-ttl", "max-ttl",
+		"maxmemory-policy", "maxmemory-samples", "lfu-log-factor", "lfu-decay-time", "default-ttl", "max-ttl", "compat-version",
+		"hash-max-listpack-entries", "hash-max-listpack-value", "list-max-listpack-size", "set-max-intset-entries",
+		"set-max-listpack-entries", "set-max-listpack-value", "zset-max-listpack-entries", "zset-max-listpack-value",
 	}, func(_, next *config.Snapshot) error {
 		n.withWorld(func() { n.engine.Configure(n.params(next)) })
 		return nil

@@ -238,7 +238,7 @@ func (s *Server) openNode(snap *config.Snapshot) (*node.Node, error) {
 	wall := clock.System{}
 	o := node.Options{
 		Config: s.conf, Wall: wall, Micros: wall.NowMicros, Seed: clock.SystemSeed(),
-		OpenStore: s.openStore,
+		OpenStore: s.openStore, Pages: pages(),
 		Spawn:     func(f func()) { go f() },
 		Log:       s.log, RunID: hex.EncodeToString(id[:]), GeoIP: places,
 		WakeLog: s.wakeLog.ring, WakeLinks: s.wakeLinks.ring, WakeTimers: s.wakeTimers.ring,

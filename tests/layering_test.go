@@ -27,7 +27,7 @@ var edges = map[string][]string{
 	"cmd/demo":     {},
 	"server":       {"node", "command", "config", "persist", "replicate", "engine", "op", "slab", "geo", "resp", "clock"},
 	"node": {"command", "script", "acl", "config", "pubsub", "replicate", "persist", "rdb",
-		"engine", "op", "lru", "geo", "resp", "clock"},
+		"engine", "op", "lru", "geo", "resp", "clock", "slab"},
 	"command":   {"acl", "config", "pubsub", "engine", "op", "lru", "geo", "hll", "bitstr", "resp", "clock"},
 	"script":    {"engine", "resp", "clock"},
 	"acl":       {},
