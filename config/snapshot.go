@@ -86,9 +86,17 @@ type Snapshot struct {
 	LogRetentionSize      int64
 	MaxClockSkewMs        int64
 
-	// Data structures.
-	Shards            int
-	HLLSparseMaxBytes int64
+	// Data structures. See package engine for what they decide.
+	Shards                 int
+	HLLSparseMaxBytes      int64
+	HashMaxListpackEntries int64
+	HashMaxListpackValue   int64
+	ListMaxListpackSize    int
+	SetMaxIntsetEntries    int64
+	SetMaxListpackEntries  int64
+	SetMaxListpackValue    int64
+	ZSetMaxListpackEntries int64
+	ZSetMaxListpackValue   int64
 
 	// unused holds the values of parameters without effect, by name.
 	unused map[string]any
