@@ -76,7 +76,7 @@ func TestLists(t *testing.T) {
 }
 
 func TestUnusedSkips(t *testing.T) {
-	skips := []skip{{test: "one"}, {test: "/^t(wo|en)$"}, {test: "three"}}
+	skips := []skip{{test: "one"}, {test: "/^t(wo|en)$"}, {test: "three"}, {test: "tag:slow"}}
 	got := unused(skips, []string{"one", "ten"})
 	if len(got) != 1 || !strings.Contains(got[0], "three") {
 		t.Errorf("got %q", got)

@@ -163,6 +163,27 @@ func (s *suite) writeServer() error {
 	return os.WriteFile(filepath.Join(s.tree, "src", "redis-server"), fmt.Appendf(nil, script, quoted), 0o755)
 }
 
+// skipArgs tell the suite what not to run.
+func (s *suite) skipArgs(skips []skip) (args []string) {
+	var tags []string
+	if !s.slow {
+		tags = append(tags, "-slow")
+	}
+	if s.redis == "" {
+		for _, k := range skips {
+			if tag, ok := k.tag(); ok {
+				tags = append(tags, "-"+tag)
+			} else {
+				args = append(args, "--skiptest", k.test)
+			}
+		}
+	}
+	if len(tags) > 0 {
+		args = append(args, "--tags", strings.Join(tags, " "))
+	}
+	return args
+}
+
 // portsPerUnit is how many ports the suite may choose from.
 const portsPerUnit = 800
 
@@ -173,14 +194,7 @@ func (s *suite) runUnit(ctx context.Context, unit string, skips []skip) (result,
 	defer cancel()
 	args := []string{"tests/test_helper.tcl", "--clients", "1", "--durable", "--single", unit,
 		"--baseport", fmt.Sprint(s.basePort), "--portcount", fmt.Sprint(portsPerUnit)}
-	if !s.slow {
-		args = append(args, "--tags", "-slow")
-	}
-	if s.redis == "" {
-		for _, k := range skips {
-			args = append(args, "--skiptest", k.test)
-		}
-	}
+	args = append(args, s.skipArgs(skips)...)
 	log, err := os.Create(filepath.Join(s.logs, strings.ReplaceAll(unit, "/", "-")+".log"))
 	if err != nil {
 		return result{}, err
