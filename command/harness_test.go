@@ -102,7 +102,7 @@ func (h *harness) exec(requests ...[]string) []resp.Value {
 			return h.replies()
 		}
 		sc.Keys = c.Scope(sc.Keys)
-		sc.World = sc.World || c.Row.Has(World)
+		sc.World = sc.World || c.NeedsWorld()
 		sc.Walk = sc.Walk || c.Row.Has(Walk)
 		cs = append(cs, c)
 	}

@@ -69,7 +69,7 @@ func unsubscribeRow(name, since string, k pubsub.Kind, summary string, what Arg)
 
 func publishRow(name, since string, k pubsub.Kind, keys []KeySpec, complexity string, channel Arg) Row {
 	return Row{
-		Name: name, Arity: 3, Flags: PubSub | Loading | Stale | Fast | Control, Keys: keys,
+		Name: name, Arity: 3, Flags: PubSub | Loading | Stale | Fast | MayReplicate | Control, Keys: keys,
 		Run: func(c *Ctx) { c.Out.Int(int64(c.Sess.Publish(k, c.Args[1], c.Args[2]))) },
 		Doc: Doc{
 			Summary: "Sends a message to those who listen, and returns how many it reached.",

@@ -58,6 +58,9 @@ const (
 	SelectsDB
 	// Replication rows belong to sibling links.
 	Replication
+	// MayReplicate rows read, and yet may change something: they wait where
+	// writes are paused.
+	MayReplicate
 	// WhileSubscribed rows are open to a RESP2 client that has subscriptions.
 	WhileSubscribed
 )
@@ -129,6 +132,11 @@ type Row struct {
 	Subs  []Row // a container has subcommands and usually no Run
 	// VaryKeys says how args use the keys whose spec has VariableFlags.
 	VaryKeys func(args [][]byte) KeyFlags
+	// MoreKeys finds keys among the arguments that no key spec can name.
+	MoreKeys func(r *Row, args [][]byte) []KeyAt
+	// Wide reports whether the command touches keys that its arguments do not
+	// name, and needs all data to stand still as a World row does.
+	Wide func(r *Row, args [][]byte) bool
 	// Scope, where set, replaces key specs for locking: for commands whose
 	// keys lie in several databases (COPY, MOVE).
 	Scope func(*Ctx) []engine.Key

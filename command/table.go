@@ -23,6 +23,7 @@ func New(more ...Row) (*Table, error) {
 		connectionRows(), stringRows(), keyRows(), transactionRows(),
 		serverRows(), persistRows(), regionRows(), pubSubRows(), listRows(), hashRows(), setRows(),
 		zsetRows(),
+		bitmapRows(), hyperLogLogRows(), sortRows(),
 	)
 }
 
@@ -88,12 +89,13 @@ func check(r *Row) error {
 	case r.Doc.Group == "" || r.Doc.Summary == "" || r.Doc.Since == "":
 		return bad("undocumented")
 	}
-	for _, k := range r.Keys {
+	for i, k := range r.Keys {
 		least := r.Arity
 		if least < 0 {
 			least = -least
 		}
-		if k.Keyword == "" && !k.Unknown && k.Index >= least && !r.Has(NoMandatoryKeys) && k.Flags&NotKey == 0 {
+		rest := i > 0 && k.Last < 0 // those behind the first key, if any (PFMERGE)
+		if k.Keyword == "" && !k.Unknown && !rest && k.Index >= least && !r.Has(NoMandatoryKeys) && k.Flags&NotKey == 0 {
 			return bad("key spec outside the arity")
 		}
 	}
@@ -219,6 +221,9 @@ func (r *Row) KeyIndexes(dst []KeyAt, args [][]byte) (keys []KeyAt, ok bool) {
 			dst = append(dst, KeyAt{k, flags})
 		}
 	}
+	if r.MoreKeys != nil {
+		dst = append(dst, r.MoreKeys(r, args)...)
+	}
 	return dst, true
 }
 
@@ -244,6 +249,11 @@ func (s *KeySpec) begin(args [][]byte) int {
 		}
 	}
 	return 0
+}
+
+// NeedsWorld reports whether all data has to stand still for the command.
+func (c *Ctx) NeedsWorld() bool {
+	return c.Row.Has(World) || c.Row.Wide != nil && c.Row.Wide(c.Row, c.Args)
 }
 
 // Scope appends the keys that the command will touch, for its tx.

@@ -94,7 +94,7 @@ func (s *Session) call(row *command.Row) bool {
 		return true
 	}
 	var buf [4]engine.Key
-	sc := engine.Scope{World: row.Has(command.World), Walk: row.Has(command.Walk)}
+	sc := engine.Scope{World: s.ctx.NeedsWorld(), Walk: row.Has(command.Walk)}
 	if !sc.World && !sc.Walk {
 		sc.Keys = s.ctx.Scope(buf[:0])
 		sc.Walk = len(sc.Keys) == 0

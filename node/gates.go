@@ -10,9 +10,11 @@ import (
 func (s *Session) gate(row *command.Row) (refusal resp.Error, park parkReason) {
 	n := s.n
 	writes, denyOOM := row.Has(command.Write), row.Has(command.DenyOOM)
+	mayReplicate := row.Has(command.MayReplicate)
 	if row.Has(command.EndsMulti) && s.multi.active {
 		writes = writes || s.multi.flags&command.Write != 0
 		denyOOM = denyOOM || s.multi.flags&command.DenyOOM != 0
+		mayReplicate = mayReplicate || s.multi.flags&command.MayReplicate != 0
 	}
 	if !s.authenticated && !row.Has(command.NoAuth) {
 		return resp.ErrNoAuth, notParked
@@ -42,7 +44,7 @@ func (s *Session) gate(row *command.Row) (refusal resp.Error, park parkReason) {
 	if s.subscribed && !row.Has(command.WhileSubscribed) && s.OnlyListens() {
 		return resp.SubscribedOnly(row.FullName()), notParked
 	}
-	if n.pause.holds(writes) || n.ending.Load() || n.saves.reloading.Load() {
+	if n.pause.holds(writes || mayReplicate) || n.ending.Load() || n.saves.reloading.Load() {
 		return "", parkPaused
 	}
 	if writes {

@@ -147,6 +147,7 @@ func (s *Session) execScope() engine.Scope {
 		default:
 			c := command.Ctx{Args: q.args, Row: q.row, DB: db, Sess: s, Host: s.n}
 			sc.Keys = c.Scope(sc.Keys)
+			sc.World = sc.World || c.NeedsWorld()
 		}
 	}
 	sc.Walk = len(sc.Keys) == 0
