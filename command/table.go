@@ -22,7 +22,7 @@ func New(more ...Row) (*Table, error) {
 		more,
 		connectionRows(), stringRows(), keyRows(), transactionRows(),
 		serverRows(), persistRows(), regionRows(), pubSubRows(), listRows(), hashRows(), setRows(),
-		zsetRows(),
+		zsetRows(), geoRows(),
 		bitmapRows(), hyperLogLogRows(), sortRows(),
 	)
 }

@@ -64,26 +64,16 @@ func bZPopMax(c *Ctx) { c.bZPop(downward) }
 
 func (c *Ctx) bZPop(way direction) {
 	end := len(c.Args) - 1
-	deadlineMs, fail := deadlineIn(c, c.Args[end])
-	if fail != "" {
-		c.Fail(fail)
-		return
-	}
-	c.popScoresWithin(scorePops{keys: c.Args[1:end], way: way, count: 1, shape: popKeyed}, deadlineMs)
+	c.popScoresWithin(scorePops{keys: c.Args[1:end], way: way, count: 1, shape: popKeyed}, c.Args[end])
 }
 
 func bZMPop(c *Ctx) {
-	deadlineMs, fail := deadlineIn(c, c.Args[1])
-	if fail != "" {
-		c.Fail(fail)
-		return
-	}
 	p, fail := c.parseScorePops(2)
 	if fail != "" {
 		c.Fail(fail)
 		return
 	}
-	c.popScoresWithin(p, deadlineMs)
+	c.popScoresWithin(p, c.Args[1])
 }
 
 // parseScorePops reads ZMPOP's arguments from the number of keys on, which is
@@ -126,7 +116,12 @@ func (c *Ctx) parseScorePops(at int) (p scorePops, fail resp.Error) {
 }
 
 // popScoresWithin is popFirstScores that waits for a sorted set.
-func (c *Ctx) popScoresWithin(p scorePops, deadlineMs int64) {
+func (c *Ctx) popScoresWithin(p scorePops, timeout []byte) {
+	deadlineMs, fail := deadlineIn(c, timeout)
+	if fail != "" {
+		c.Fail(fail)
+		return
+	}
 	if c.popFirstScores(p) {
 		return
 	}
