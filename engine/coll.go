@@ -40,8 +40,9 @@ type content struct {
 	// main holds the members. A hash has fields as keys, a set members, a
 	// sorted set score and member, a stream entry ids; a list has none.
 	main tree.Tree
-	// aux is, for a large sorted set, the index from members to scores, and
-	// for a stream its groups and all that belongs to them.
+	// aux is, for a large sorted set, the index from members to scores, for a
+	// large hash its schedule of deadlines, and for a stream its groups and all
+	// that belongs to them.
 	aux tree.Tree
 	// meta is a stream's lastID and counters, in stream.go's encoding.
 	meta []byte
@@ -233,6 +234,7 @@ func (m *editing) toLarge() {
 			// not alias the old one.
 			m.c.main.Insert(i, tree.Elem{Key: p.key, Val: bytes.Clone(p.el.Val), Ext: bytes.Clone(p.el.Ext)})
 		}
+		m.scheduleAll()
 	})
 }
 
@@ -240,12 +242,14 @@ func (m *editing) toLarge() {
 // member. It reports whether the member is new. Nothing is emitted.
 func (m *editing) put(part op.Part, el op.Elem) (added bool) {
 	tr := m.tree(part)
-	if part == op.Aux || m.c.typ == op.TypeStream {
-		_, rank, found := tr.Find(el.Key)
-		m.place(tr, rank, found, tree.Elem(el))
-		return !found
+	if m.c.typ == op.TypeStream {
+		return m.putStream(part, el)
+	}
+	if part == op.Aux {
+		return false // no other type has members there
 	}
 	old, rank, found := m.c.find(el.Key)
+	was := fieldDeadline(old.Ext)
 	if found {
 		m.countTTL(old.Ext, el.Ext)
 		m.fit(len(el.Val))
@@ -264,6 +268,7 @@ func (m *editing) put(part op.Part, el op.Elem) (added bool) {
 		key = hashKey(buf[:0], el.Key)
 	}
 	m.place(tr, rank, found, tree.Elem{Key: key, Val: el.Val, Ext: el.Ext})
+	m.schedule(el.Key, was, fieldDeadline(el.Ext))
 	return !found
 }
 
@@ -290,20 +295,18 @@ func (m *editing) admit(el op.Elem) bool {
 
 // fit is admit for a new value of a member that is there.
 func (m *editing) fit(valLen int) {
-	if m.c.typ == op.TypeHash && m.c.form != formLarge && valLen > m.p.Forms.HashValue {
+	if m.c.typ == op.TypeHash && m.c.form != formLarge && (valLen > m.p.Forms.HashValue || m.c.main.Len() > m.p.Forms.HashEntries) {
 		m.toLarge()
 	}
 }
 
 // take removes a member and reports whether it was there. Nothing is emitted.
 func (m *editing) take(part op.Part, member []byte) bool {
-	if part == op.Aux || m.c.typ == op.TypeStream {
-		tr := m.tree(part)
-		_, rank, found := tr.Find(member)
-		if found {
-			m.remove(tr, rank)
-		}
-		return found
+	if m.c.typ == op.TypeStream {
+		return m.takeStream(part, member)
+	}
+	if part == op.Aux {
+		return false
 	}
 	el, rank, found := m.c.find(member)
 	if !found {
@@ -316,6 +319,7 @@ func (m *editing) take(part op.Part, member []byte) bool {
 // takeAt removes the member that find found.
 func (m *editing) takeAt(el tree.Elem, rank int) {
 	m.countTTL(el.Ext, nil)
+	m.schedule(m.c.memberOf(el.Key), fieldDeadline(el.Ext), 0)
 	if m.c.typ == op.TypeZSet {
 		m.unindex(el.Key[scoreLen:])
 	}

@@ -1,8 +1,10 @@
 package engine
 
 import (
+	"bytes"
 	"encoding/binary"
 	"math/big"
+	"slices"
 
 	"geocache/op"
 	"geocache/tree"
@@ -289,4 +291,88 @@ func (t *Tx) HashIncrFloat(k Key, field, delta []byte) ([]byte, error) {
 	}
 	_, err = t.HashSet(k, [][]byte{field, text}, FieldChange{Keep: true})
 	return text, err
+}
+
+// A large hash keeps the deadlines of its fields in aux, by time, so that those
+// that have passed are found without a walk. A key there is 8 bytes of deadline
+// and the field.
+const dueLen = 8
+
+func dueKey(dst []byte, deadlineMs int64, field []byte) []byte {
+	return append(binary.BigEndian.AppendUint64(dst, uint64(deadlineMs)), field...)
+}
+
+func dueMs(key []byte) int64 { return int64(binary.BigEndian.Uint64(key)) }
+
+// schedule follows the deadline of a field, of which 0 is none.
+func (m *editing) schedule(field []byte, wasMs, nowMs int64) {
+	if wasMs == nowMs || m.c.form != formLarge {
+		return
+	}
+	var buf [64]byte
+	if wasMs != 0 {
+		if _, rank, found := m.c.aux.Find(dueKey(buf[:0], wasMs, field)); found {
+			m.remove(&m.c.aux, rank)
+		}
+	}
+	if nowMs != 0 {
+		key := dueKey(buf[:0], nowMs, field)
+		if rank, found := m.c.aux.Seek(key); !found {
+			m.insert(&m.c.aux, rank, tree.Elem{Key: key})
+		}
+	}
+}
+
+// scheduleAll makes the schedule of a hash that has just become large.
+func (m *editing) scheduleAll() {
+	if m.c.fieldTTLs == 0 {
+		return
+	}
+	var due [][]byte
+	m.c.main.Ascend(0, func(el tree.Elem) bool {
+		if d := fieldDeadline(el.Ext); d != 0 {
+			due = append(due, dueKey(nil, d, m.c.memberOf(el.Key)))
+		}
+		return true
+	})
+	slices.SortFunc(due, bytes.Compare)
+	for i, key := range due {
+		m.c.aux.Insert(i, tree.Elem{Key: key})
+	}
+}
+
+// expireFields takes away at most max fields whose deadline has passed and
+// returns how many. It belongs to no tx and is no op: the deadline is the same
+// everywhere, and so is what readers see.
+func (m *editing) expireFields(nowMs int64, max int) (removed int) {
+	var due [][]byte
+	next := int64(0) // the earliest deadline of those that stay
+	if m.c.form == formLarge {
+		m.c.aux.Ascend(0, func(el tree.Elem) bool {
+			if next = dueMs(el.Key); next > nowMs || len(due) == max {
+				return false
+			}
+			due = append(due, bytes.Clone(el.Key[dueLen:]))
+			return true
+		})
+	} else {
+		m.c.main.Ascend(0, func(el tree.Elem) bool {
+			d := fieldDeadline(el.Ext)
+			switch {
+			case d == 0:
+			case d <= nowMs && len(due) < max:
+				due = append(due, bytes.Clone(el.Key))
+			case next == 0 || d < next:
+				next = d
+			}
+			return true
+		})
+	}
+	for _, field := range due {
+		m.take(op.Main, field)
+	}
+	if m.c.fieldTTLs > 0 {
+		m.c.nextFieldMs = next
+	}
+	return len(due)
 }

@@ -112,7 +112,7 @@ func (e *Engine) expireHere(nowMs int64) (met, reclaimed int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t, p := s.dbs[c.db], e.params.Load()
-	if t == nil || t.ttls == 0 {
+	if t == nil || t.ttls == 0 && t.fields == 0 {
 		c.cursor = 0
 		return 0, 0
 	}
@@ -120,12 +120,15 @@ func (e *Engine) expireHere(nowMs int64) (met, reclaimed int) {
 	for range expireBuckets {
 		c.cursor = t.visit(c.cursor, func(r rec) {
 			met++
-			if !r.has(fLive | fDeadline) {
-				return
+			if r.has(fLive | fDeadline) {
+				ttl.add(r.deadline(), nowMs)
 			}
-			ttl.add(r.deadline(), nowMs)
 			switch {
+			case !r.has(fLive):
 			case !r.expired(nowMs):
+				if r.has(fFields) {
+					reclaimed += e.reclaimFields(s, t, c.db, r, p, nowMs)
+				}
 			case e.announces(r, p):
 				if e.announce(s, t, c.db, r, p, nowMs) {
 					reclaimed++
@@ -145,6 +148,31 @@ func (e *Engine) expireHere(nowMs int64) (met, reclaimed int) {
 	}
 	return met, reclaimed
 }
+
+// reclaimFields takes expired fields out of a hash, which may end with them,
+// and returns how many.
+func (e *Engine) reclaimFields(s *shard, t *table, db int, r rec, p *Params, nowMs int64) int {
+	x := e.openedRec(s, r)
+	before := min(nowMs, e.reclaimMs.Load()-1)
+	if x.coll == nil || x.coll.nextFieldMs > before || e.held.Load() {
+		return 0
+	}
+	m, n := editing{e: e, p: p, s: s, tb: t, db: db, x: x, c: x.coll}, 0
+	e.settle(s, t, db, x, p, nowMs, func(*op.KeyState) bool {
+		if n = m.expireFields(before, expireFieldsMax); n > 0 {
+			e.event(EventHash, "hexpired", db, x.key)
+		}
+		if m.c.gone() {
+			e.event(EventGeneric, "del", db, x.key)
+			m.drop()
+		}
+		return true
+	})
+	return n
+}
+
+// expireFieldsMax bounds how many fields of one hash a step takes.
+const expireFieldsMax = 256
 
 // expireBuckets bounds how long ExpireStep holds a lock: about as many keys.
 const expireBuckets = 64
