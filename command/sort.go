@@ -198,7 +198,7 @@ func (c *Ctx) sortElements(typ engine.Type, o *sortOptions) (elems [][]byte, sta
 // walk visits what is wanted of n elements in order.
 func walk(n, start, end int, o *sortOptions, up, down func(at int)) {
 	switch {
-	case n == 0 || start == end:
+	case n == 0, o.unsorted && start == end:
 	case !o.unsorted:
 		up(0)
 	case o.desc:
