@@ -321,7 +321,7 @@ func lRem(c *Ctx) {
 		c.FailWith(err)
 		return
 	}
-	s := search{backward: count < 0, limit: int(max(count, -count))}
+	s := search{backward: count < 0, limit: int(max(count, -count, 0))}
 	found := matches(l, c.Args[3], s)
 	if !s.backward {
 		slices.Reverse(found)
@@ -335,16 +335,14 @@ func lRem(c *Ctx) {
 	c.Out.Int(int64(len(found)))
 }
 
-// magnitude reads an integer whose absolute value counts. Redis 7.0 takes the
-// lowest one, too, and then means no limit by it.
+// magnitude reads an integer whose sign says from which end. Redis 7.0 takes
+// the lowest one, too, which has no absolute value, and then does not count.
 func (c *Ctx) magnitude(arg []byte) (v int64, ok bool) {
 	v, ok = resp.ParseInt(arg)
 	switch {
 	case !ok:
 		c.Fail(resp.ErrNotInt)
-	case v == math.MinInt64 && c.Out.Compat() == resp.Compat70:
-		v = -math.MaxInt64
-	case v == math.MinInt64:
+	case v == math.MinInt64 && c.Out.Compat() != resp.Compat70:
 		c.Fail(resp.IntRange(-math.MaxInt64, math.MaxInt64))
 		ok = false
 	}
@@ -430,10 +428,7 @@ func (c *Ctx) parsePos() (s search, counted, ok bool) {
 			if v == 0 {
 				fail = resp.ErrRankZero
 			}
-			s.backward, s.skip = v < 0, int(max(v, -v))-1
-			if s.skip == math.MaxInt64-1 && s.backward && c.Out.Compat() == resp.Compat70 {
-				s.skip = 0
-			}
+			s.backward, s.skip = v < 0, int(max(v, -v, 1))-1
 		case "count":
 			v, fail = notNegative(c.Args[i+1], resp.ErrNegativeCount)
 			s.limit, counted = int(v), true
