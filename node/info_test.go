@@ -369,7 +369,7 @@ func TestInfoMemory(t *testing.T) {
 		"maxmemory": "104857600", "maxmemory_human": "100.00M", "maxmemory_policy": "allkeys-lru",
 		"used_memory_rss": "4194304", "used_memory_rss_human": "4.00M", "mem_fragmentation_ratio": "3.99",
 		// The 26 bytes are this INFO.
-		"mem_clients_normal": "2074", "mem_not_counted_for_evict": "2074", "used_memory_overhead": "1050650",
+		"mem_clients_normal": "2074", "mem_not_counted_for_evict": "0", "used_memory_overhead": "1050650",
 		"used_memory_dataset_perc": "0.00%", "total_system_memory_human": "8.00G", "mem_allocator": "go",
 	})
 	// Commands queued for EXEC are memory too.

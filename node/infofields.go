@@ -132,7 +132,7 @@ func infoMemory() []infoField {
 			return float64(v.proc.RSSBytes) / float64(v.used)
 		})},
 		{"mem_fragmentation_bytes", "used_memory_rss less used_memory.", rss(func(v *infoView) any { return v.proc.RSSBytes - v.used })},
-		{"mem_not_counted_for_evict", "The part of used_memory that maxmemory does not bound: connections and their buffers. In Redis these count, and only replicas' do not.", func(v *infoView) any { return v.clients.bytes }},
+		{"mem_not_counted_for_evict", "The part of used_memory that maxmemory does not bound. Always 0: it bounds clients' buffers as well, and there are no replicas.", func(*infoView) any { return 0 }},
 		{"mem_clients_normal", "Memory of connections and their buffers.", func(v *infoView) any { return v.clients.bytes }},
 		{"mem_allocator", "Always go.", func(*infoView) any { return "go" }},
 	}

@@ -25,12 +25,11 @@ func evictMicros(tenacity int) int64 {
 }
 
 // fitMemory evicts until used memory is within maxmemory and reports whether
-// it is. What output buffers hold is not counted against the data, as in
-// Redis, so that evicting cannot feed itself.
+// it is. As in Redis clients' buffers count.
 func (n *Node) fitMemory() bool {
 	snap := n.conf.Load()
 	limit := snap.MaxMemory
-	over := func() bool { return limit > 0 && baseBytes+n.engine.UsedBytes() > limit }
+	over := func() bool { return limit > 0 && baseBytes+n.clients.booked.Load()+n.engine.UsedBytes() > limit }
 	if !over() || n.pause.active() {
 		return true
 	}
