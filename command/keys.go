@@ -376,7 +376,7 @@ func objectRows() []Row {
 }
 
 func objectEncoding(c *Ctx) {
-	if !c.Tx.Exists(c.Key(2)) {
+	if !c.Tx.Look(c.Key(2)) {
 		c.Out.Null()
 		return
 	}
@@ -409,7 +409,7 @@ func objectIdleTime(c *Ctx) {
 // objectRefCount: values are never shared between keys, but for the small
 // integers this is what Redis says of its shared ones.
 func objectRefCount(c *Ctx) {
-	if !c.Tx.Exists(c.Key(2)) {
+	if !c.Tx.Look(c.Key(2)) {
 		c.Out.Null()
 		return
 	}
@@ -436,7 +436,7 @@ func sharesIntegers(c *Ctx) bool {
 }
 
 func objectInfo(c *Ctx) (engine.Info, bool) {
-	c.Tx.Exists(c.Key(2))
+	c.Tx.Look(c.Key(2))
 	return c.Tx.Info(c.Key(2))
 }
 

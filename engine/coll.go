@@ -461,7 +461,7 @@ func freeTrees(c *content) {
 func (t *Tx) collection(k Key, typ op.Type) (*content, error) {
 	x := t.value(k)
 	if x == nil {
-		t.e.stats.misses.Add(1)
+		t.missed(k)
 		return nil, nil
 	}
 	t.e.stats.hits.Add(1)

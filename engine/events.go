@@ -51,6 +51,37 @@ func (e *Engine) event(class EventClass, name string, storedDB int, key []byte) 
 	}
 }
 
+// missed counts a read that found nothing, and tells of it.
+func (t *Tx) missed(k Key) {
+	t.e.stats.misses.Add(1)
+	t.Event(EventMiss, "keymiss", k)
+}
+
+// begins notes, ahead of a change, whether the key is there, and tells of the
+// end of an expired one whose place a new one takes.
+func (t *Tx) begins(k Key, u *undo, live bool) *undo {
+	u.stood = live && !t.expired(&u.x.state)
+	if live && !u.stood {
+		t.Event(EventExpired, "expired", k)
+	}
+	return u
+}
+
+// appeared tells of a key that is there after a change and was not before.
+func (t *Tx) appeared(k Key, u *undo) {
+	if !u.stood && u.x.exists() {
+		t.Event(EventNew, "new", k)
+	}
+}
+
+// replaced tells of a key that takes the place of another which is removed
+// first, as RENAME does; where there is none, appeared tells.
+func (t *Tx) replaced(k Key) {
+	if t.lookup(k) != nil {
+		t.Event(EventNew, "new", k)
+	}
+}
+
 // listener is who is told of events of a class, or nil.
 func (e *Engine) listener(class EventClass) Events {
 	to, ok := e.sink.(Events)

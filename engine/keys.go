@@ -48,7 +48,18 @@ func (t *Tx) Touch(k Key) bool {
 	return x != nil
 }
 
+// Look is Exists for commands that look behind a key: a miss is no event.
+func (t *Tx) Look(k Key) bool { return t.look(k) != nil }
+
 func (t *Tx) read(k Key) *entry {
+	x := t.look(k)
+	if x == nil {
+		t.Event(EventMiss, "keymiss", k)
+	}
+	return x
+}
+
+func (t *Tx) look(k Key) *entry {
 	x := t.lookup(k)
 	if x == nil {
 		t.e.stats.misses.Add(1)
@@ -167,6 +178,7 @@ func (t *Tx) Copy(src, dst Key) bool {
 	if x == nil {
 		return false
 	}
+	t.replaced(dst)
 	if x.coll != nil {
 		whole := x.coll.export()
 		t.putWhole(dst, &whole, deadlineOf(&x.state))

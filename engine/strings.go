@@ -55,7 +55,7 @@ var modify = Expiry{kind: expiryInherit}
 func (t *Tx) GetString(k Key) (val []byte, ok bool, err error) {
 	x := t.value(k)
 	if x == nil {
-		t.e.stats.misses.Add(1)
+		t.missed(k)
 		return nil, false, nil
 	}
 	t.e.stats.hits.Add(1)

@@ -87,6 +87,7 @@ type undo struct {
 	was entryState
 	// changed is set by done: there is something to write.
 	changed bool
+	stood   bool // live when the change under way began
 	// shown says that the record was written before the commit, so that walks
 	// of this tx meet it; before is what it was, nil for none.
 	shown  bool
@@ -516,14 +517,14 @@ func (t *Tx) edit(k Key) *undo {
 func (t *Tx) editBlind(k Key) *undo {
 	s, tb, h := t.locate(k)
 	if u := t.changedEntry(tb, h, k.Name); u != nil {
-		return u
+		return t.begins(k, u, u.x.exists())
 	}
 	x := t.fresh()
 	db := t.stored(k.DB)
 	if r, ok := tb.find(h, k.Name); ok {
 		x.open(t.e, r, h)
-		return t.remember(undo{s: s, t: tb, num: k.DB, db: db, x: x,
-			was: entryState{state: x.state, coll: x.coll, word: x.word, flags: x.flags, live: r.has(fLive)}})
+		return t.begins(k, t.remember(undo{s: s, t: tb, num: k.DB, db: db, x: x,
+			was: entryState{state: x.state, coll: x.coll, word: x.word, flags: x.flags, live: r.has(fLive)}}), r.has(fLive))
 	}
 	*x = entry{hash: h, key: k.Name, word: t.p.Policy.Init(t.now)}
 	return t.remember(undo{s: s, t: tb, num: k.DB, db: db, x: x})
@@ -535,6 +536,7 @@ func (t *Tx) done(k Key, u *undo) {
 		u.x.flags &^= fTold
 	}
 	u.changed = true
+	t.appeared(k, u)
 	t.changes++
 	if len(u.s.watches)+len(u.s.waits) > 0 {
 		t.changed = append(t.changed, Key2{k.DB, string(u.x.key)})
