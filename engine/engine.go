@@ -12,7 +12,7 @@
 // consumes ops is behind Sink, which is called at the end of a tx while its
 // locks are held.
 //
-// Locks, in this order: the lock of a background walk (expire, evict, forget);
+// Locks, in this order: the lock of a background walk (expire, evict, forget, sweep);
 // shard locks, ascending by number; whatever Sink takes (the node's commit
 // lock). No lock is held over I/O.
 //
@@ -113,6 +113,8 @@ type Engine struct {
 	origins   atomic.Pointer[[]clock.Origin]
 	originsMu sync.Mutex
 	discards  discards
+	sweep     sweeping
+	litter    atomic.Int64 // large removed collections, not freed yet
 	// reclaimMs: expired entries with a deadline below it may be reclaimed.
 	reclaimMs atomic.Int64
 	held      atomic.Bool  // see HoldReclaim
@@ -358,6 +360,7 @@ func (e *Engine) table(s *shard, db int) *table {
 	t := s.dbs[db]
 	if t == nil {
 		t = newTable(slab.New(e.pages), e.hash)
+		t.litters = &e.litter
 		s.dbs[db] = t
 	}
 	return t

@@ -138,12 +138,17 @@ func (r rec) typ() op.Type {
 	if !r.has(fColl) {
 		return op.TypeString
 	}
+	return op.Type(r.coll()[0])
+}
+
+// coll is the part of the body with the collection.
+func (r rec) coll() []byte {
 	body := r.body()
 	if r.has(fFull) {
 		n, m := binary.Uvarint(body)
 		body = body[m+int(n):]
 	}
-	return op.Type(body[0])
+	return body
 }
 
 func (r rec) body() []byte {

@@ -3,6 +3,7 @@ package engine
 import (
 	"encoding/binary"
 	"math/bits"
+	"sync/atomic"
 
 	"geocache/slab"
 )
@@ -30,8 +31,12 @@ type table struct {
 	runs     int   // with counter runs
 	fields   int   // hashes with fields that have deadlines
 	// litter are large trees that nobody uses any more, freed in steps.
-	litter []content
-	mover  uint64 // cursor of defragment
+	litter  []content
+	litters *atomic.Int64 // counts those of all tables
+	// mover is the cursor of defragment, trees are large collections that it
+	// has met and not finished.
+	mover uint64
+	trees []treePlace
 	// dropped: a FLUSHDB took it out of its shard.
 	dropped bool
 }
@@ -49,7 +54,7 @@ const (
 )
 
 func newTable(a *slab.Arena, hash func([]byte) uint64) *table {
-	return &table{arena: a, hash: hash, level: minLevel}
+	return &table{arena: a, hash: hash, level: minLevel, litters: new(atomic.Int64)}
 }
 
 func (t *table) newSegment(buckets int) slab.Ref {
@@ -261,22 +266,10 @@ const litterFrom = 64 << 10
 func (t *table) free(c *content) {
 	if c.main.MemBytes()+c.aux.MemBytes() >= litterFrom {
 		t.litter = append(t.litter, *c)
+		t.litters.Add(1)
 		return
 	}
 	freeTrees(c)
-}
-
-// sweep frees up to max blocks of what is left to be freed, and reports
-// whether there is more.
-func (t *table) sweep(max int) (more bool) {
-	if n := len(t.litter); n > 0 {
-		c := &t.litter[n-1]
-		if c.main.FreeSome(max) && c.aux.FreeSome(max) {
-			t.litter[n-1] = content{}
-			t.litter = t.litter[:n-1]
-		}
-	}
-	return len(t.litter) > 0
 }
 
 // bytesOf is the memory of a key in bytes: its record, its share of the
@@ -284,13 +277,8 @@ func (t *table) sweep(max int) (more bool) {
 func (t *table) bytesOf(r rec) int64 {
 	n := int64(len(r.b)) + refLen*loadBuckets/loadKeys
 	if r.has(fColl) {
-		body := r.body()
-		if r.has(fFull) {
-			k, m := binary.Uvarint(body)
-			body = body[m+int(k):]
-		}
 		var c content
-		c.open(t.arena, body)
+		c.open(t.arena, r.coll())
 		n += c.memBytes()
 	}
 	return n

@@ -1,0 +1,267 @@
+package engine
+
+import (
+	"sync"
+
+	"geocache/slab"
+)
+
+// This file gives memory back in the background: trees of removed collections,
+// tables of flushed databases, pages that have become sparse, and those of
+// tables without keys. Every step holds one shard for a bounded number of
+// blocks and bytes.
+
+// Bounds of a step. A block's price is its size where it is large, for then it
+// is copied or its memory is given back by itself.
+const (
+	sweepBlocks  = 256
+	sweepBytes   = 256 << 10
+	moveBuckets  = 64
+	moveLeaves   = 16
+	releaseEvery = 64 // rounds
+)
+
+// sweeping is where the next step goes on.
+type sweeping struct {
+	sync.Mutex
+	shard  int
+	rounds int // over all shards
+}
+
+// Sweep does one step of whatever memory is to be given back, and reports
+// whether there was any; the caller decides from that how long to go on. Where
+// there is nothing to do it has looked at every shard.
+func (e *Engine) Sweep() (worked bool) {
+	w := &e.sweep
+	w.Lock()
+	defer w.Unlock()
+	for range e.shards {
+		s := e.shards[w.shard]
+		if w.shard++; w.shard == len(e.shards) {
+			w.shard = 0
+			w.rounds++
+		}
+		if e.sweepShard(s, w.rounds%releaseEvery == 0) {
+			return true
+		}
+	}
+	return false
+}
+
+// sweepShard does one step in s.
+func (e *Engine) sweepShard(s *shard, release bool) (worked bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, t := range s.dbs {
+		if t == nil {
+			continue
+		}
+		switch {
+		case len(t.litter) > 0:
+			t.sweep()
+			e.used.Add(t.grew())
+			return true
+		case t.entries == 0:
+			if release && t.arena.Blocks() == 0 && t.arena.MappedBytes() > 0 {
+				t.arena.Release()
+			}
+		case t.fragmented():
+			t.defragment()
+			return true
+		}
+	}
+	return false
+}
+
+// SweepLitter does one step of freeing what large removed collections have
+// left, and reports whether there was any. It counts as used until then.
+func (e *Engine) SweepLitter() (worked bool) {
+	if e.litter.Load() == 0 {
+		return false
+	}
+	start := e.rand.IntN(len(e.shards))
+	for i := range e.shards {
+		if e.sweepLitter(e.shards[(start+i)%len(e.shards)]) {
+			return true
+		}
+	}
+	return false
+}
+
+func (e *Engine) sweepLitter(s *shard) (worked bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, t := range s.dbs {
+		if t != nil && len(t.litter) > 0 {
+			t.sweep()
+			e.used.Add(t.grew())
+			return true
+		}
+	}
+	return false
+}
+
+// Litter is how many large removed collections wait to be freed.
+func (e *Engine) Litter() int64 { return e.litter.Load() }
+
+// ReleaseDiscard gives back the memory of one table that a flush has dropped,
+// outside of all locks, and reports whether there was one.
+func (e *Engine) ReleaseDiscard() (worked bool) {
+	t := e.takeDiscard()
+	if t == nil {
+		return false
+	}
+	e.litter.Add(-int64(len(t.litter)))
+	t.litter = nil
+	t.arena.Release()
+	return true
+}
+
+// takeDiscard does so under a lock that whoever dropped the table held to its
+// end: nobody uses the table any more.
+func (e *Engine) takeDiscard() *table {
+	s := e.shards[len(e.shards)-1]
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	d := &e.discards
+	d.Lock()
+	defer d.Unlock()
+	n := len(d.tables)
+	if n == 0 {
+		return nil
+	}
+	t := d.tables[n-1]
+	d.tables[n-1] = nil
+	d.tables = d.tables[:n-1]
+	return t
+}
+
+// sweep frees some blocks of the litter.
+func (t *table) sweep() {
+	var blocks int
+	var bytes int64
+	for unit := 1; len(t.litter) > 0 && blocks < sweepBlocks && bytes < sweepBytes; blocks += unit {
+		before := t.arena.LiveBytes()
+		c := &t.litter[len(t.litter)-1]
+		if c.main.FreeSome(unit) && c.aux.FreeSome(unit) {
+			*c = content{}
+			t.litter = t.litter[:len(t.litter)-1]
+			t.litters.Add(-1)
+		}
+		freed := before - t.arena.LiveBytes()
+		bytes += freed
+		// Many at once only where blocks are small.
+		if unit = 1; freed <= sweepBytes/sweepBlocks {
+			unit = 16
+		}
+	}
+}
+
+// wasteShare and wasteFloor: a table is not walked for the sake of less than
+// this part, and number of bytes, of what it holds.
+const (
+	wasteShare = 24
+	wasteFloor = 64 << 10
+)
+
+// fragmented reports whether there is enough to gain by defragment, or it is
+// under way.
+func (t *table) fragmented() bool {
+	a := t.arena
+	if a.SparseBytes() == 0 {
+		t.mover, t.trees = 0, nil
+		return false
+	}
+	return t.mover != 0 || len(t.trees) > 0 || a.MappedBytes()-a.LiveBytes() > a.LiveBytes()/wasteShare+wasteFloor
+}
+
+// treePlace is a collection that is being moved, and how far that has come.
+type treePlace struct {
+	key  string
+	aux  bool // its second tree
+	rank int
+}
+
+// defragment moves some of the blocks that lie in sparse pages, which come free
+// by that: it walks the table as a scan does.
+func (t *table) defragment() {
+	if n := len(t.trees); n > 0 {
+		p := t.trees[n-1]
+		t.trees = t.trees[:n-1]
+		key := []byte(p.key)
+		if r, ok := t.find(t.hash(key), key); ok && r.has(fColl) {
+			t.moveTrees(r, p)
+		}
+		return
+	}
+	if t.mover == 0 {
+		t.moveSegments()
+	}
+	bytes := 0
+	for range moveBuckets {
+		t.mover = t.visit(t.mover, func(r rec) { bytes += t.moveRecord(r) })
+		if t.mover == 0 || bytes >= sweepBytes || len(t.trees) > 0 {
+			return
+		}
+	}
+}
+
+// moveBlock copies a block out of a sparse page.
+func (t *table) moveBlock(ref slab.Ref) (moved slab.Ref) {
+	old := t.arena.Bytes(ref)
+	moved = t.arena.Alloc(len(old))
+	copy(t.arena.Bytes(moved), old)
+	return moved
+}
+
+func (t *table) moveSegments() {
+	for i, ref := range t.segments {
+		if t.arena.Sparse(ref) {
+			t.segments[i] = t.moveBlock(ref)
+			t.arena.Free(ref)
+		}
+	}
+}
+
+// moveRecord moves a record and the first leaves of its trees, if they lie in
+// sparse pages, and returns how many bytes it has looked at.
+func (t *table) moveRecord(r rec) int {
+	n := len(r.b)
+	if t.arena.Sparse(r.ref) {
+		moved := t.moveBlock(r.ref)
+		t.replace(t.hash(r.key()), r.ref, moved)
+		t.arena.Free(r.ref)
+		r = t.rec(moved)
+	}
+	if r.has(fColl) {
+		n += t.moveTrees(r, treePlace{})
+	}
+	return n
+}
+
+// moveTrees moves leaves of a collection from p on; where there are more it
+// leaves word in t.trees. It returns about how many bytes it has looked at.
+func (t *table) moveTrees(r rec, p treePlace) int {
+	var c content
+	b := r.coll()
+	c.open(t.arena, b)
+	bytes := int(min(c.memBytes(), sweepBytes))
+	tr := &c.main
+	if p.aux {
+		tr = &c.aux
+	}
+	p.rank = tr.Move(p.rank, moveLeaves)
+	if p.rank >= tr.Len() && !p.aux && c.aux.Len() > 0 {
+		p.aux = true
+		p.rank = c.aux.Move(0, moveLeaves)
+		tr = &c.aux
+	}
+	// Only refs have changed, and they have one length.
+	var buf [80]byte
+	copy(b, c.append(buf[:0]))
+	if p.rank < tr.Len() {
+		p.key = string(r.key())
+		t.trees = append(t.trees, p)
+	}
+	return bytes
+}

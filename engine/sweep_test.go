@@ -1,0 +1,167 @@
+package engine
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"geocache/clock"
+)
+
+func sweepRegion(shards int) *region {
+	p := alone()
+	p.Recording, p.Forms = false, testForms
+	return newRegion("a", clock.NewManual(startMs), shards, 2, p)
+}
+
+// mapped is the memory of all tables' arenas.
+func (r *region) mapped() (live, mapped int64) {
+	for _, s := range r.e.shards {
+		for _, tb := range s.dbs {
+			if tb != nil {
+				live += tb.arena.LiveBytes()
+				mapped += tb.arena.MappedBytes()
+			}
+		}
+	}
+	return live, mapped
+}
+
+// TestSweepFreesInSteps: a large collection is freed a bounded number of bytes
+// at a time, and counts until then.
+func TestSweepFreesInSteps(t *testing.T) {
+	r := sweepRegion(1)
+	const members = 50_000
+	for i := range members {
+		r.do(func(tx *Tx) {
+			tx.SetAdd(key("s"), fmt.Appendf(nil, "member:%09d", i))
+			tx.ZSetPut(key("z"), fmt.Appendf(nil, "member:%09d", i), float64(i))
+		}, "s", "z")
+	}
+	full := r.e.UsedBytes()
+	r.do(func(tx *Tx) { tx.Delete(key("s")); tx.Delete(key("z")) }, "s", "z")
+	if used := r.e.UsedBytes(); used < full/2 {
+		t.Fatalf("%d of %d bytes used: the command itself freed the rest", used, full)
+	}
+	if n := r.e.Litter(); n != 2 {
+		t.Fatalf("%d collections wait to be freed", n)
+	}
+	steps := 0
+	for before := r.e.UsedBytes(); r.e.SweepLitter(); steps++ {
+		used := r.e.UsedBytes()
+		if freed := before - used; freed > 2*sweepBytes {
+			t.Fatalf("a step freed %d bytes", freed)
+		}
+		before = used
+	}
+	if used := r.e.UsedBytes(); used != 0 || steps < 8 || r.e.Litter() != 0 {
+		t.Fatalf("%d bytes used after %d steps, %d collections wait", used, steps, r.e.Litter())
+	}
+	checkAccounts(t, r.e)
+}
+
+// TestSweepReleases: what is flushed, and what tables without keys still hold,
+// goes back.
+func TestSweepReleases(t *testing.T) {
+	r := sweepRegion(4)
+	fill := func() {
+		for i := range 2000 {
+			name := fmt.Sprint("k", i)
+			r.do(func(tx *Tx) { tx.SetString(key(name), make([]byte, 300), Expiry{}) }, name)
+		}
+	}
+	fill()
+	r.world(func(tx *Tx) { tx.FlushDB(0) })
+	n := 0
+	for r.e.ReleaseDiscard() {
+		n++
+	}
+	if _, mapped := r.mapped(); n != 4 || mapped != 0 || r.e.UsedBytes() != 0 {
+		t.Fatalf("%d tables released, %d bytes mapped", n, mapped)
+	}
+	fill()
+	for i := range 2000 {
+		name := fmt.Sprint("k", i)
+		r.do(func(tx *Tx) { tx.Delete(key(name)) }, name)
+	}
+	for range 2 * releaseEvery {
+		r.e.Sweep()
+	}
+	if live, mapped := r.mapped(); live != 0 || mapped != 0 {
+		t.Fatalf("%d bytes live, %d mapped without keys", live, mapped)
+	}
+	fill()
+	checkAccounts(t, r.e)
+}
+
+// TestSweepDefragments: under a churn of changing sizes the memory held stays
+// close to what is live, moving ends, and nothing is lost by it.
+func TestSweepDefragments(t *testing.T) {
+	r := sweepRegion(1)
+	rnd := rand.New(rand.NewPCG(1, 2))
+	text := func(n int) []byte {
+		b := make([]byte, n)
+		for i := range b {
+			b[i] = byte('a' + rnd.IntN(26))
+		}
+		return b
+	}
+	change := func(name string, size int) {
+		r.do(func(tx *Tx) {
+			k := key(name)
+			switch name[0] {
+			case 's':
+				tx.SetString(k, text(size), Expiry{})
+			case 'h':
+				tx.HashSet(k, [][]byte{text(2), text(size)}, FieldChange{})
+			case 'l':
+				if n, _ := tx.ListPush(k, Right, text(size)); n > 200 {
+					tx.Delete(k)
+				}
+			case 'z':
+				tx.ZSetPut(k, text(3), rnd.Float64())
+			}
+		}, name)
+	}
+	const keys, rounds = 10_000, 5
+	for round := range rounds {
+		size := 20 << (round % 4)
+		for range 8 * keys {
+			change(fmt.Sprintf("%c%d", "sshlz"[rnd.IntN(5)], rnd.IntN(keys)), 1+rnd.IntN(size))
+		}
+		for range keys {
+			name := fmt.Sprintf("%c%d", "sshlz"[rnd.IntN(5)], rnd.IntN(keys))
+			r.do(func(tx *Tx) { tx.Delete(key(name)) }, name)
+		}
+		before, steps := r.digest(), 0
+		for r.e.Sweep() {
+			if steps++; steps > 1_000_000 {
+				t.Fatal("the mover does not end")
+			}
+		}
+		if r.digest() != before {
+			t.Fatal("moving changed data")
+		}
+		checkAccounts(t, r.e)
+		live, mapped := r.mapped()
+		// Each of some 130 sizes of blocks has a page that is not full.
+		if limit := live + live/10 + 1<<20; mapped > limit {
+			t.Errorf("round %d: %d bytes live, %d mapped after %d steps", round, live, mapped, steps)
+		}
+		t.Logf("round %d: %d KB live, %d KB mapped, %d steps", round, live>>10, mapped>>10, steps)
+	}
+	for _, s := range r.e.shards {
+		for _, tb := range s.dbs {
+			if tb == nil {
+				continue
+			}
+			tb.each(func(rc rec) {
+				if x := r.e.openedRec(s, rc); x.coll != nil {
+					if err := x.coll.main.Check(); err != nil {
+						t.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}
