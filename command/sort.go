@@ -330,7 +330,7 @@ func (c *Ctx) sortStore(list []sorted, o *sortOptions) {
 	if n == 0 {
 		c.deleteKey(dst)
 	} else {
-		c.Tx.PutColl(dst, &result, 0)
+		c.Tx.PutColl(dst, &result, engine.NoDeadline())
 		c.Event(engine.EventList, "sortstore", dst)
 	}
 	c.Out.Int(int64(n))

@@ -23,7 +23,7 @@ func New(more ...Row) (*Table, error) {
 		connectionRows(), stringRows(), keyRows(), transactionRows(),
 		serverRows(), persistRows(), regionRows(), pubSubRows(), listRows(), hashRows(), setRows(),
 		zsetRows(), geoRows(),
-		bitmapRows(), hyperLogLogRows(), sortRows(),
+		bitmapRows(), hyperLogLogRows(), sortRows(), dumpRows(),
 	)
 }
 

@@ -92,6 +92,8 @@ type undo struct {
 	// of this tx meet it; before is what it was, nil for none.
 	shown  bool
 	before []byte
+	// uncapped: max-ttl does not hold for the key as it is now.
+	uncapped bool
 }
 
 // entryState is what of an entry a change may change.
@@ -517,6 +519,7 @@ func (t *Tx) edit(k Key) *undo {
 func (t *Tx) editBlind(k Key) *undo {
 	s, tb, h := t.locate(k)
 	if u := t.changedEntry(tb, h, k.Name); u != nil {
+		u.uncapped = false
 		return t.begins(k, u, u.x.exists())
 	}
 	x := t.fresh()
@@ -558,7 +561,7 @@ func (t *Tx) capDeadlines() {
 	latest := t.now + t.p.MaxTTLMs
 	for i := range len(t.undo) {
 		u := &t.undo[i]
-		if !u.x.exists() || u.t.dropped || !u.changed {
+		if !u.x.exists() || u.t.dropped || !u.changed || u.uncapped {
 			continue // removed, or flushed with its table
 		}
 		if d := deadlineOf(&u.x.state); d == 0 || d > latest {

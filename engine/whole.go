@@ -31,9 +31,31 @@ func (t *Tx) Content(k Key) (str []byte, coll *op.Coll, ok bool) {
 }
 
 // PutColl makes a collection, whose members are copied and of which there is at
-// least one unless it is a stream, the value of k, whatever was there. It has
-// the deadline given in milliseconds since the epoch, 0 for none.
-func (t *Tx) PutColl(k Key, coll *op.Coll, deadlineMs int64) { t.putWhole(k, coll, deadlineMs) }
+// least one unless it is a stream, the value of k, whatever was there. It
+// returns how many members that has: fewer where some of them are the same. Of
+// exp only NoDeadline and DeadlineAt make sense.
+func (t *Tx) PutColl(k Key, coll *op.Coll, exp Expiry) (members int) {
+	deadline := exp.ms
+	if exp.kind != expiryAt {
+		deadline = t.defaultDeadline()
+	}
+	t.putWhole(k, coll, deadline)
+	return t.changing(k).x.coll.main.Len()
+}
+
+// Uncap keeps max-ttl from the deadline of k until k is changed again: a value
+// that comes from elsewhere keeps the time that it has left.
+func (t *Tx) Uncap(k Key) {
+	if u := t.changing(k); u != nil {
+		u.uncapped = true
+	}
+}
+
+// changing is what the tx has done to k, nil where it has not changed it.
+func (t *Tx) changing(k Key) *undo {
+	_, tb, h := t.locate(k)
+	return t.changedEntry(tb, h, k.Name)
+}
 
 // SetUse says how k, which must be there, was used before it came here: so many
 // milliseconds ago, and so often as OBJECT FREQ counts.
@@ -41,3 +63,19 @@ func (t *Tx) SetUse(k Key, idleMs int64, freq uint8) {
 	x := t.lookup(k)
 	t.setWord(x, t.p.Policy.Known(t.now, idleMs, freq))
 }
+
+// The forms of what op.Coll holds, for those who make or read one.
+
+// AppendScore appends the form of a score that stands before a sorted set's
+// member; ScoreOf reads it. Both zeros are one.
+func AppendScore(dst []byte, score float64) []byte { return appendScore(dst, score) }
+
+// ScoreBytes is the length of what AppendScore appends.
+const ScoreBytes = scoreLen
+
+// AppendFieldDeadline appends the note that a hash's field has a deadline in
+// milliseconds since the epoch; for 0, that it has none.
+func AppendFieldDeadline(dst []byte, ms int64) []byte { return appendDeadline(dst, ms) }
+
+// FieldDeadline is the deadline in a field's note, 0 for none.
+func FieldDeadline(note []byte) int64 { return fieldDeadline(note) }

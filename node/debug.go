@@ -10,6 +10,7 @@ import (
 	"geocache/config"
 	"geocache/engine"
 	"geocache/rdb"
+	"geocache/rdbvalue"
 	"geocache/resp"
 )
 
@@ -166,11 +167,11 @@ func (n *Node) keyTx(keys []engine.Key, fn func(*engine.Tx)) error {
 
 // entryOf is a key as a snapshot has it; its value is valid inside the tx.
 func entryOf(tx *engine.Tx, k engine.Key) (e rdb.Entry, ok bool) {
-	v, ok, err := tx.Peek(k)
-	if !ok || err != nil {
+	str, coll, ok := tx.Content(k)
+	if !ok {
 		return e, false
 	}
-	e = rdb.Entry{DB: k.DB, Key: k.Name, Value: rdb.String(v)}
+	e = rdb.Entry{DB: k.DB, Key: k.Name, Value: rdbvalue.Of(str, coll)}
 	e.DeadlineMs, _ = tx.Deadline(k)
 	return e, true
 }

@@ -1,13 +1,16 @@
 package node
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 
 	"geocache/engine"
+	"geocache/op"
 	"geocache/rdb"
+	"geocache/rdbvalue"
 )
 
 // loadSnapshot fills the region from dbfilename, as Redis does at its start
@@ -120,46 +123,72 @@ type snapshotLoader struct {
 	tx              *engine.Tx
 	nowMs           int64
 	mode            loadMode
-	batch           []rdb.Entry
+	batch           []loadedKey
 	bytes           int
 	loaded, expired int64
 }
 
+// loadedKey is a key to be written: a string, or where there is one a
+// collection.
+type loadedKey struct {
+	key        engine.Key
+	str        []byte
+	coll       *op.Coll
+	deadlineMs int64
+}
+
 func (l *snapshotLoader) add(e rdb.Entry) error {
-	v, ok := e.Value.(rdb.String)
-	if !ok {
-		return fmt.Errorf("key %q has a type that this version does not know", e.Key)
-	}
 	if e.DeadlineMs != 0 && e.DeadlineMs <= l.nowMs {
 		l.expired++
 		return nil
 	}
-	l.batch = append(l.batch, e)
-	l.bytes += len(e.Key) + len(v)
+	k := loadedKey{key: engine.Key{DB: e.DB, Name: e.Key}, deadlineMs: e.DeadlineMs}
+	if str, isString := e.Value.(rdb.String); isString {
+		k.str = str
+		l.bytes += len(str)
+	} else {
+		var err error
+		if k.coll, err = rdbvalue.Coll(e.Value, l.nowMs); err != nil {
+			return err
+		}
+		if rdbvalue.Expired(k.coll) {
+			l.expired++
+			return nil
+		}
+		l.bytes += collBytes(k.coll)
+	}
+	l.batch = append(l.batch, k)
+	l.bytes += len(e.Key)
 	if len(l.batch) < loadKeys && l.bytes < loadBytes {
 		return nil
 	}
 	return l.flush()
 }
 
+// collBytes is about what a collection takes on its way.
+func collBytes(c *op.Coll) (n int) {
+	for _, els := range c.Elem {
+		for i := range els {
+			n += len(els[i].Key) + len(els[i].Val)
+		}
+	}
+	return n
+}
+
 func (l *snapshotLoader) flush() error {
 	sc := engine.Scope{Keys: make([]engine.Key, len(l.batch))}
-	for i, e := range l.batch {
-		sc.Keys[i] = engine.Key{DB: e.DB, Name: e.Key}
+	for i := range l.batch {
+		sc.Keys[i] = l.batch[i].key
 	}
-	exists := false
+	var refused error
 	err := l.tx.Run(sc, l.nowMs, func(tx *engine.Tx) {
-		for i, e := range l.batch {
-			if exists = l.mode == refuseKeys && tx.Exists(sc.Keys[i]); exists {
+		for i := range l.batch {
+			if refused = l.put(tx, &l.batch[i]); refused != nil {
 				return
 			}
-			tx.SetString(sc.Keys[i], e.Value.(rdb.String), engine.DeadlineAt(e.DeadlineMs))
 		}
 	})
-	if err == nil && exists {
-		err = errKeyExists
-	}
-	if err != nil {
+	if err := cmp.Or(err, refused); err != nil {
 		return err
 	}
 	l.loaded += int64(len(l.batch))
@@ -169,4 +198,19 @@ func (l *snapshotLoader) flush() error {
 	for l.n.WriteLog() {
 	}
 	return l.n.diskError()
+}
+
+// put writes one key. It keeps the time that the file gives it.
+func (l *snapshotLoader) put(tx *engine.Tx, k *loadedKey) error {
+	if l.mode == refuseKeys && tx.Exists(k.key) {
+		return errKeyExists
+	}
+	exp := engine.DeadlineAt(k.deadlineMs)
+	if k.coll == nil {
+		tx.SetString(k.key, k.str, exp)
+	} else if claimed := len(k.coll.Elem[op.Main]); tx.PutColl(k.key, k.coll, exp) != claimed {
+		return fmt.Errorf("key %q: an element comes twice", k.key.Name)
+	}
+	tx.Uncap(k.key)
+	return nil
 }

@@ -13,6 +13,7 @@ import (
 	"geocache/engine"
 	"geocache/persist"
 	"geocache/rdb"
+	"geocache/rdbvalue"
 	"geocache/resp"
 )
 
@@ -244,7 +245,8 @@ func (n *Node) eachEntry(db int, d *engine.SnapshotDB, take func(rdb.Entry) erro
 				continue
 			}
 		}
-		if err := take(rdb.Entry{DB: db, Key: []byte(k.Key), DeadlineMs: k.DeadlineMs, Value: rdb.String(k.Value)}); err != nil {
+		e := rdb.Entry{DB: db, Key: []byte(k.Key), DeadlineMs: k.DeadlineMs, Value: rdbvalue.Of(k.Value, k.Coll)}
+		if err := take(e); err != nil {
 			return err
 		}
 		*k = engine.SnapshotKey{}
