@@ -40,19 +40,19 @@ func (t *Tx) PutColl(k Key, coll *op.Coll, exp Expiry) (members int) {
 		deadline = t.defaultDeadline()
 	}
 	t.putWhole(k, coll, deadline)
-	return t.changing(k).x.coll.main.Len()
+	return t.changedHere(k).x.coll.main.Len()
 }
 
 // Uncap keeps max-ttl from the deadline of k until k is changed again: a value
 // that comes from elsewhere keeps the time that it has left.
 func (t *Tx) Uncap(k Key) {
-	if u := t.changing(k); u != nil {
+	if u := t.changedHere(k); u != nil {
 		u.uncapped = true
 	}
 }
 
-// changing is what the tx has done to k, nil where it has not changed it.
-func (t *Tx) changing(k Key) *undo {
+// changedHere is what the tx has done to k, nil where it has not changed it.
+func (t *Tx) changedHere(k Key) *undo {
 	_, tb, h := t.locate(k)
 	return t.changedEntry(tb, h, k.Name)
 }
