@@ -55,34 +55,49 @@ func lPop(c *Ctx) { c.pop(engine.Left) }
 func rPop(c *Ctx) { c.pop(engine.Right) }
 
 func (c *Ctx) pop(end engine.End) {
-	n, counted := 1, len(c.Args) == 3
 	if len(c.Args) > 3 {
 		c.Fail(resp.WrongArity(c.Row.FullName()))
 		return
 	}
-	if counted {
-		v, ok := resp.ParseInt(c.Args[2])
-		if !ok || v < 0 {
-			c.Fail(resp.ErrNotPositive)
-			return
-		}
-		n = int(v)
+	if len(c.Args) == 3 {
+		c.popCounted(end)
+		return
+	}
+	val, left, err := c.Tx.ListPop(c.Key(1), end)
+	switch {
+	case err != nil:
+		c.FailWith(err)
+	case val == nil:
+		c.Out.Null()
+	default:
+		c.Out.Bulk(val)
+		c.popped(c.Key(1), end, left)
+	}
+}
+
+func (c *Ctx) popCounted(end engine.End) {
+	n, ok := resp.ParseInt(c.Args[2])
+	if !ok || n < 0 {
+		c.Fail(resp.ErrNotPositive)
+		return
 	}
 	l, err := c.Tx.ListToEdit(c.Key(1))
 	switch {
 	case err != nil:
 		c.FailWith(err)
-	case l == nil && counted:
-		c.Out.NullArray()
 	case l == nil:
-		c.Out.Null()
+		c.Out.NullArray()
 	default:
-		n = min(n, l.Len())
-		if counted {
-			c.Out.Array(n)
-		}
-		c.popOff(c.Key(1), l, end, n)
+		n = min(n, int64(l.Len()))
+		c.Out.Array(int(n))
+		c.popOff(c.Key(1), l, end, int(n))
 	}
+}
+
+// popped tells that elements were taken off an end of k.
+func (c *Ctx) popped(k engine.Key, end engine.End, left int) {
+	c.Event(engine.EventList, poppedAt(end), k)
+	c.tellIfGone(k, left)
 }
 
 // popOff replies with n elements of a list, the one at the end first, and
@@ -105,8 +120,7 @@ func (c *Ctx) popOff(k engine.Key, l *engine.Elements, end engine.End, n int) {
 		l.Descend(size-1, reply)
 	}
 	c.cut(k, size, engine.Span{At: at, Len: n})
-	c.Event(engine.EventList, poppedAt(end), k)
-	c.tellIfGone(k, size-n)
+	c.popped(k, end, size-n)
 }
 
 // cut removes spans, the last one first, from a list of a known size. All of a

@@ -184,8 +184,7 @@ func (c *Ctx) transfer(m listMove, block [][]byte, srcLen, dstLen int) {
 		}
 	}
 	c.cut(src, size, off)
-	c.Event(engine.EventList, poppedAt(m.from), src)
-	c.tellIfGone(src, size-len(block))
+	c.popped(src, m.from, size-len(block))
 }
 
 func lMPop(c *Ctx) {

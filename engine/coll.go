@@ -169,11 +169,14 @@ func (m *editing) replace(tr *tree.Tree, rank int, el tree.Elem) {
 	tr.Replace(rank, el)
 }
 
-func (m *editing) remove(tr *tree.Tree, rank int) {
+// What remove returns lives as long as the tx.
+func (m *editing) remove(tr *tree.Tree, rank int) (was tree.Elem) {
 	if m.t != nil {
-		m.t.logUndo(collUndo{kind: undoRemove, x: m.x, tr: tr, rank: rank, was: m.t.keep(tr.At(rank))})
+		was = m.t.keep(tr.At(rank))
+		m.t.logUndo(collUndo{kind: undoRemove, x: m.x, tr: tr, rank: rank, was: was})
 	}
 	tr.Delete(rank)
+	return was
 }
 
 func (m *editing) removeRange(tr *tree.Tree, rank, n int) {
@@ -491,6 +494,11 @@ func (t *Tx) change(k Key, typ op.Type) (*editing, error) {
 	if x := t.value(k); x != nil && x.typ() != typ {
 		return nil, ErrWrongType
 	}
+	return t.toChange(k, typ), nil
+}
+
+// toChange is change where the type is known to be right.
+func (t *Tx) toChange(k Key, typ op.Type) *editing {
 	u := t.edit(k)
 	live := u.x.exists() && !t.expired(&u.x.state)
 	if !live {
@@ -501,7 +509,7 @@ func (t *Tx) change(k Key, typ op.Type) (*editing, error) {
 		u.x.coll = newContent(u.t.arena, typ)
 	}
 	t.touchMade(u.x, live)
-	return &editing{e: t.e, t: t, p: t.p, s: u.s, tb: u.t, db: u.db, x: u.x, c: u.x.coll}, nil
+	return &editing{e: t.e, t: t, p: t.p, s: u.s, tb: u.t, db: u.db, x: u.x, c: u.x.coll}
 }
 
 // startAfresh ends a former life of a key that expired, before a new one.

@@ -107,6 +107,30 @@ func (t *Tx) ListRemove(k Key, spans ...Span) error {
 	return nil
 }
 
+// ListPop takes the element off an end of a list and returns how many are left.
+// There is no element, val nil, where there is no list. val is valid until the
+// tx ends, whatever it changes.
+func (t *Tx) ListPop(k Key, end End) (val []byte, left int, err error) {
+	c, err := t.present(k, op.TypeList)
+	if c == nil {
+		return nil, 0, err
+	}
+	m := t.toChange(k, op.TypeList)
+	left = m.c.main.Len() - 1
+	at := 0
+	if end == Right {
+		at = left
+	}
+	val = m.remove(&m.c.main, at).Val
+	if val == nil {
+		val = []byte{}
+	}
+	m.listForm()
+	t.emitCut(m, at, 1)
+	m.done(k)
+	return val, left, nil
+}
+
 // ListSet replaces the element at index i, which must be there.
 func (t *Tx) ListSet(k Key, i int, val []byte) error {
 	m, err := t.change(k, op.TypeList)
