@@ -114,7 +114,7 @@ func (e *Engine) changeKey(db int, key []byte, p *Params, nowMs int64, fn func(*
 	t := e.table(s, db)
 	x, ok := e.opened(s, t, h, key)
 	if !ok {
-		x.word = p.Policy.Init(nowMs)
+		x.word = e.wordMade(s, x, p, nowMs)
 	}
 	m := editing{e: e, p: p, s: s, tb: t, db: db, x: x, c: x.coll}
 	e.settle(s, t, db, x, p, nowMs, func(*op.KeyState) bool { return fn(&m) })

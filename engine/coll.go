@@ -683,7 +683,7 @@ func (e *Engine) applyColl(o *op.Op, p *Params, nowMs int64) {
 		if o.Kind == op.Take || o.Kind == op.Cut || o.Kind == op.Drop {
 			return
 		}
-		x.word = p.Policy.Init(nowMs)
+		x.word = e.wordMade(s, x, p, nowMs)
 	}
 	m := editing{e: e, p: p, s: s, tb: tb, db: o.DB, x: x, c: x.coll}
 	e.settle(s, tb, o.DB, x, p, nowMs, func(st *op.KeyState) bool {

@@ -142,10 +142,11 @@ type Engine struct {
 	}
 	evict struct {
 		sync.Mutex
-		pool    lru.Pool
-		victims map[uint64]victim
-		next    uint64
+		pool   lru.Pool
+		policy lru.Policy // of the pool's scores
 	}
+	shared lru.Shared
+	term   atomic.Uint32 // counts changes of the kind of policy
 	forget struct {
 		sync.Mutex
 		graveyards []graveyard // oldest first
@@ -183,6 +184,7 @@ type shard struct {
 	buriedIn map[RowKey]uint32
 	watches  map[watchKey][]*Watch
 	scratch  entry // see Engine.opened
+	adaptive adaptive
 	waits    waits
 }
 
@@ -223,7 +225,6 @@ func New(o Options) *Engine {
 		e.pages = slab.Heap()
 	}
 	e.origins.Store(&[]clock.Origin{})
-	e.evict.victims = map[uint64]victim{}
 	e.epoch = 1
 	e.reclaimMs.Store(math.MaxInt64)
 	e.origin.Store(uint64(o.Origin))
@@ -240,7 +241,11 @@ func (e *Engine) Params() Params { return *e.params.Load() }
 
 // Configure replaces the settings. Where Merging, Recording or KeepRows
 // change, the caller holds the world (WithWorld), so that no tx sees both.
-func (e *Engine) Configure(p Params) { e.params.Store(&p) }
+func (e *Engine) Configure(p Params) {
+	if was := e.params.Swap(&p); was.Policy.Kind() != p.Policy.Kind() {
+		e.term.Add(1)
+	}
+}
 
 // SetOrigin starts a new incarnation for later changes. The caller holds the
 // world.
@@ -308,6 +313,7 @@ func (e *Engine) Clear() {
 			}
 		}
 		s.dirty, s.graves, s.buriedIn = nil, nil, nil // graveyards notice by themselves
+		e.forgetUses(s)
 		for _, ws := range s.watches {
 			for _, w := range ws {
 				w.dirty.Store(true)
@@ -360,6 +366,7 @@ func (e *Engine) table(s *shard, db int) *table {
 	t := s.dbs[db]
 	if t == nil {
 		t = newTable(slab.New(e.pages), e.hash)
+		t.db = db
 		t.litters = &e.litter
 		s.dbs[db] = t
 	}
@@ -385,7 +392,7 @@ func (e *Engine) opened(s *shard, t *table, hash uint64, key []byte) (x *entry, 
 	if ok {
 		x.open(e, r, hash)
 	} else {
-		*x = entry{hash: hash, key: key}
+		*x = entry{hash: hash, key: key, t: t}
 	}
 	return x, ok
 }

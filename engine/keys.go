@@ -238,6 +238,7 @@ func (t *Tx) dropTable(s *shard, stored int, old *table) {
 	t.tables = append(t.tables, tableUndo{s, stored, old})
 	s.dbs[stored] = nil
 	old.dropped = true
+	t.e.forgetUses(s)
 	t.e.used.Add(-old.counted)
 	if t.p.KeepRows && !t.e.flushed[stored] {
 		t.e.flushed[stored] = true

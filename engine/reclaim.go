@@ -1,16 +1,11 @@
 package engine
 
 import (
-	"encoding/binary"
-
-	"github.com/zeebo/xxh3"
-
 	"geocache/clock"
-	"geocache/lru"
 	"geocache/op"
 )
 
-// This file gives memory back: expired keys, tombstones, eviction.
+// This file gives memory back: expired keys and tombstones.
 
 // reclaim drops an expired entry where that is allowed. It is no op: the
 // deadline is the same everywhere, and so is what readers see.
@@ -112,6 +107,7 @@ func (e *Engine) expireHere(nowMs int64) (met, reclaimed int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t, p := s.dbs[c.db], e.params.Load()
+	e.retire(s, p)
 	if t == nil || t.ttls == 0 && t.fields == 0 {
 		c.cursor = 0
 		return 0, 0
@@ -286,141 +282,4 @@ func (e *Engine) exhume(s *shard, y *graveyard, shard int, stable clock.Vector, 
 func sameCells(a, b *op.KeyState) bool {
 	return a.Dead == b.Dead && a.Flushed == b.Flushed && a.ValueStamp == b.ValueStamp && a.DeadlineStamp == b.DeadlineStamp &&
 		len(a.Subs) == len(b.Subs) && len(a.Floors) == len(b.Floors)
-}
-
-// victim is a candidate for eviction that the pool knows by handle. It names
-// the entry without holding on to its memory.
-type victim struct {
-	s    *shard
-	db   int
-	hash uint64
-	key  string
-}
-
-// evictTries bounds how many samples one EvictStep takes before it says that
-// nothing can be evicted; it looks into every shard at least.
-const evictTries = 64
-
-// EvictStep evicts one key by the policy in force and returns the bytes that
-// became free; 0 means that nothing can be evicted. Where siblings are
-// configured the value only leaves memory; elsewhere the key is removed, and
-// its removal recorded so that a restart does not bring it back.
-func (e *Engine) EvictStep(nowMs int64) int64 {
-	p := e.params.Load()
-	if p.Policy.Kind() == lru.KindNone {
-		return 0
-	}
-	ev := &e.evict
-	ev.Lock()
-	defer ev.Unlock()
-	start := e.rand.IntN(len(e.shards))
-	for i := range max(evictTries, len(e.shards)) {
-		e.sample(e.shards[(start+i)%len(e.shards)], p, nowMs)
-		for {
-			handle, _, ok := ev.pool.Take()
-			if !ok {
-				break
-			}
-			v, known := ev.victims[handle]
-			delete(ev.victims, handle)
-			if !known {
-				continue
-			}
-			if freed := e.evictOne(v); freed > 0 {
-				return freed
-			}
-		}
-	}
-	return 0
-}
-
-// sample offers some evictable entries of a shard to the pool.
-func (e *Engine) sample(s *shard, p *Params, nowMs int64) {
-	ev := &e.evict
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for db, t := range s.dbs {
-		if t == nil || t.live == 0 || p.Policy.Volatile() && t.ttls == 0 {
-			continue
-		}
-		cursor, found := e.rand.Uint64(), 0
-		for range sampleBuckets {
-			cursor = t.visit(cursor, func(r rec) {
-				if found >= p.LRU.Samples || !e.evictable(s, r, p) {
-					return
-				}
-				found++
-				ev.next++
-				key := r.key()
-				ev.victims[ev.next] = victim{s, db, e.hash(key), string(key)}
-				ev.pool.Offer(ev.next, p.Policy.Score(r.word(), r.deadline(), nowMs, p.LRU))
-			})
-			if found >= p.LRU.Samples {
-				break
-			}
-		}
-	}
-	// Handles that the pool pushed out leave the map with the next rebuild.
-	if len(ev.victims) > maxVictims {
-		clear(ev.victims)
-		ev.pool.Reset()
-	}
-}
-
-// maxVictims bounds the handles kept for a pool of a few.
-const maxVictims = 512
-
-// sampleBuckets bounds the search for keys with a deadline among others.
-const sampleBuckets = 256
-
-func (e *Engine) evictable(s *shard, r rec, p *Params) bool {
-	if !r.has(fLive) || p.Policy.Volatile() && !r.has(fDeadline) {
-		return false
-	}
-	if !p.EvictToDisk {
-		return true
-	}
-	if r.flags()&(fHasRow|fOnDisk|fColl) != fHasRow {
-		return false
-	}
-	x := e.openedRec(s, r)
-	return len(x.state.Value) > digestLen && !counted(&x.state)
-}
-
-const digestLen = 8
-
-func (e *Engine) evictOne(v victim) int64 {
-	v.s.mu.Lock()
-	defer v.s.mu.Unlock()
-	t, p := v.s.dbs[v.db], e.params.Load()
-	if t == nil {
-		return 0
-	}
-	r, ok := t.find(v.hash, []byte(v.key))
-	if !ok || !e.evictable(v.s, r, p) {
-		return 0
-	}
-	was := t.arena.LiveBytes()
-	x := e.openedRec(v.s, r)
-	if p.EvictToDisk {
-		x.state.Value = binary.BigEndian.AppendUint64(make([]byte, 0, digestLen), xxh3.Hash(x.state.Value))
-		x.flags |= fOnDisk
-		e.store(t, x, p)
-		e.used.Add(t.grew())
-		e.stats.evictedToDisk.Add(1)
-		return max(was-t.arena.LiveBytes(), 1)
-	}
-	if p.Recording {
-		b := op.Builder{Origin: e.Origin()}
-		if x.coll != nil {
-			b.Drop(v.db, x.key, nil)
-		}
-		b.Remove(v.db, x.key, floorsOf(&x.state))
-		e.sink.Commit(b.Len(), b.Body())
-	}
-	e.changedAlone(e.number(v.db), x.key)
-	e.event(EventEvicted, "evicted", v.db, x.key)
-	e.end(v.s, t, v.db, x)
-	e.stats.evicted.Add(1)
-	return max(was-t.arena.LiveBytes(), 1)
 }

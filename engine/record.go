@@ -163,7 +163,7 @@ func (r rec) body() []byte {
 type entry struct {
 	hash uint64
 	key  []byte
-	t    *table   // of ref
+	t    *table
 	ref  slab.Ref // 0: not in the table
 
 	state op.KeyState

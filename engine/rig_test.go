@@ -125,6 +125,9 @@ func checkAccounts(t *testing.T, e *Engine) {
 	t.Helper()
 	used := int64(0)
 	for _, s := range e.shards {
+		if st := s.adaptive.state; st != nil {
+			used += int64(st.Bytes())
+		}
 		for db, tb := range s.dbs {
 			if tb == nil {
 				continue

@@ -88,15 +88,17 @@ func (t *Tx) text(x *entry) []byte {
 	return v
 }
 
-func (t *Tx) touchRead(x *entry) {
-	if !t.NoTouch {
-		t.setWord(x, t.p.Policy.OnRead(x.word, t.now, uint32(x.hash>>16)^uint32(t.now)*0x9e3779b1, t.p.LRU))
-	}
-}
+func (t *Tx) touchRead(x *entry) { t.touch(x, lru.Policy.OnRead) }
 
-func (t *Tx) touchWrite(x *entry) {
-	if !t.NoTouch {
-		t.setWord(x, t.p.Policy.OnWrite(x.word, t.now, uint32(x.hash>>16)^uint32(t.now)*0x9e3779b1, t.p.LRU))
+func (t *Tx) touchWrite(x *entry) { t.touch(x, lru.Policy.OnWrite) }
+
+func (t *Tx) touch(x *entry, on func(lru.Policy, lru.Word, int64, uint32, lru.Params) lru.Word) {
+	switch {
+	case t.NoTouch:
+	case t.p.Policy.Kind() == lru.KindTinyLFU:
+		t.setWord(x, t.e.wordUsed(x, t.now))
+	default:
+		t.setWord(x, on(t.p.Policy, x.word, t.now, uint32(x.hash>>16)^uint32(t.now)*0x9e3779b1, t.p.LRU))
 	}
 }
 
@@ -116,7 +118,7 @@ func (t *Tx) touchMade(x *entry, wasLive bool) {
 		t.touchWrite(x)
 		return
 	}
-	x.word = t.p.Policy.Init(t.now)
+	x.word = t.e.wordMade(t.e.shardOf(x.hash), x, t.p, t.now)
 }
 
 // SetString makes val, which is copied, the value of k whatever was there. It

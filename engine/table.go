@@ -19,6 +19,7 @@ import (
 // dictScan: splitting or joining buckets never moves an entry from the part
 // still to be visited to the part already visited.
 type table struct {
+	db       int // stored
 	arena    *slab.Arena
 	hash     func([]byte) uint64
 	segments []slab.Ref // of segmentSize buckets each; none while empty

@@ -529,7 +529,7 @@ func (t *Tx) editBlind(k Key) *undo {
 		return t.begins(k, t.remember(undo{s: s, t: tb, num: k.DB, db: db, x: x,
 			was: entryState{state: x.state, coll: x.coll, word: x.word, flags: x.flags, live: r.has(fLive)}}), r.has(fLive))
 	}
-	*x = entry{hash: h, key: k.Name, word: t.p.Policy.Init(t.now)}
+	*x = entry{hash: h, key: k.Name, t: tb, word: t.p.Policy.Init(t.now)}
 	return t.remember(undo{s: s, t: tb, num: k.DB, db: db, x: x})
 }
 
