@@ -2,6 +2,7 @@ package node
 
 import (
 	"bytes"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -23,7 +24,7 @@ type wait struct {
 	row        *command.Row
 	args       [][]byte
 	db         int
-	deadlineMs int64
+	deadlineMs int64 // over with the end of this millisecond, as in Redis; 0: never
 	timeout    func(*command.Ctx)
 	out        resp.Writer
 	served     atomic.Bool
@@ -83,14 +84,14 @@ func (s *Session) parkWaiting() {
 	s.pub.blocked.Store(true)
 	s.pub.wait.Store(s.wait)
 	if ms := s.wait.deadlineMs; ms != 0 {
-		s.n.wakeAt(s, ms)
+		s.n.wakeAt(s, min(ms, math.MaxInt64-1)+1)
 	}
 }
 
 // endWait replies if the wait is over, and reports whether it is.
 func (s *Session) endWait() bool {
 	w := s.wait
-	if w.deadlineMs != 0 && s.n.wall.NowMs() >= w.deadlineMs {
+	if w.deadlineMs != 0 && s.n.wall.NowMs() > w.deadlineMs {
 		w.end.CompareAndSwap(endNot, endTimeout)
 	}
 	s.mark = s.out.Len()

@@ -273,10 +273,10 @@ func TestWaitEndsByTime(t *testing.T) {
 	if out := a.send("PING", "TPOP k 15", "PING"); out != "+PONG" {
 		t.Error(out)
 	}
-	if next := r.WakeTimed(); next != r.wall.NowMs()+15 {
+	if next := r.WakeTimed(); next != r.wall.NowMs()+16 {
 		t.Errorf("the next time is %d, now %d", next, r.wall.NowMs())
 	}
-	r.wall.Advance(14)
+	r.wall.Advance(15)
 	r.WakeTimed()
 	r.is(a, "")
 	r.wall.Advance(1)
