@@ -22,8 +22,8 @@ func New(more ...Row) (*Table, error) {
 		more,
 		connectionRows(), stringRows(), keyRows(), transactionRows(),
 		serverRows(), persistRows(), regionRows(), pubSubRows(), listRows(), hashRows(), setRows(),
-		zsetRows(), geoRows(),
-		bitmapRows(), hyperLogLogRows(), sortRows(), dumpRows(),
+		zsetRows(), geoRows(), streamRows(),
+		bitmapRows(), hyperLogLogRows(), sortRows(), dumpRows(), waitRows(),
 	)
 }
 

@@ -13,7 +13,7 @@ import (
 var newer = []string{
 	"hgetex", "hsetex", "hgetdel", "sunioncard", "sdiffcard",
 	"cas", "gets", "delex", "delifeq", "digest", "msetex", "increx",
-	"client|maint_notifications", "lmovem", "blmovem",
+	"client|maint_notifications", "lmovem", "blmovem", "xdelex", "xackdel",
 	"closest", "region", "region|add", "region|digest", "region|drain", "region|frame", "region|help",
 	"region|info", "region|list", "region|remove",
 }

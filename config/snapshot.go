@@ -97,6 +97,8 @@ type Snapshot struct {
 	SetMaxListpackValue    int64
 	ZSetMaxListpackEntries int64
 	ZSetMaxListpackValue   int64
+	StreamNodeMaxBytes     int64
+	StreamNodeMaxEntries   int64
 
 	// unused holds the values of parameters without effect, by name.
 	unused map[string]any

@@ -291,9 +291,9 @@ func structureParams() []*Param {
 			"Length of members up to which a sorted set keeps its small form.").alias("zset-max-ziplist-value"),
 		field("hll-sparse-max-bytes", size(0), 3000, func(s *Snapshot) *int64 { return &s.HLLSparseMaxBytes },
 			"Largest HyperLogLog that is kept in the sparse form."),
-		unused("stream-node-max-bytes", size(0), 4096, whyType("streams")),
-		unused("stream-node-max-entries", integer[int64](0, most), 100, whyType("streams")),
+		field("stream-node-max-bytes", size(0), 4096, func(s *Snapshot) *int64 { return &s.StreamNodeMaxBytes },
+			"Size of the nodes that approximate trimming of streams removes whole, 0 for no limit."),
+		field("stream-node-max-entries", integer[int64](0, most), 100, func(s *Snapshot) *int64 { return &s.StreamNodeMaxEntries },
+			"Entries in the nodes that approximate trimming of streams removes whole, 0 for no limit."),
 	}
 }
-
-func whyType(name string) string { return "There are no " + name + " yet." }

@@ -132,6 +132,80 @@ func UnknownArgument(arg []byte) Error {
 	return Error("ERR unknown argument: " + cString(arg, len(arg)))
 }
 
+// Streams.
+const (
+	ErrStreamID         Error = "ERR Invalid stream ID specified as stream command argument"
+	ErrStreamIDZero     Error = "ERR The ID specified in XADD must be greater than 0-0"
+	ErrStreamIDSmall    Error = "ERR The ID specified in XADD is equal or smaller than the target stream top item"
+	ErrStreamExhausted  Error = "ERR The stream has exhausted the last possible ID, unable to add more items"
+	ErrStreamTooLarge   Error = "ERR Elements are too large to be stored"
+	ErrTrimTwice        Error = "ERR syntax error, MAXLEN and MINID options at the same time are not compatible"
+	ErrTrimLength       Error = "ERR The MAXLEN argument must be >= 0."
+	ErrTrimLimit        Error = "ERR The LIMIT argument must be >= 0."
+	ErrTrimLimitAlone   Error = "ERR syntax error, LIMIT cannot be used without specifying a trimming strategy"
+	ErrTrimLimitExact   Error = "ERR syntax error, LIMIT cannot be used without the special ~ option"
+	ErrTrimMissing      Error = "ERR syntax error, XTRIM must be called with a trimming strategy"
+	ErrIntervalStart    Error = "ERR invalid start ID for the interval"
+	ErrIntervalEnd      Error = "ERR invalid end ID for the interval"
+	ErrXReadGroup       Error = "ERR The GROUP option is only supported by XREADGROUP. You called XREAD instead."
+	ErrXReadNoAck       Error = "ERR The NOACK option is only supported by XREADGROUP. You called XREAD instead."
+	ErrXReadClaim       Error = "ERR The CLAIM option is only supported by XREADGROUP. You called XREAD instead."
+	ErrXReadNew         Error = "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option."
+	ErrGroupMissing     Error = "ERR Missing GROUP option for XREADGROUP"
+	ErrGroupReadDollar  Error = "ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer by specifying a proper ID, or use the > ID to get new messages. The $ ID would just return an empty result set."
+	ErrGroupReadPlus    Error = "ERR The + ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer by specifying a proper ID, or use the > ID to get new messages. The + ID would just return an empty result set."
+	ErrGroupExists      Error = "BUSYGROUP Consumer Group name already exists"
+	ErrGroupNoKey       Error = "ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to use the MKSTREAM option to create an empty stream automatically."
+	ErrGroupGone        Error = "NOGROUP the consumer group this client was blocked on no longer exists"
+	ErrStreamGone       Error = "UNBLOCKED the stream key no longer exists"
+	ErrEntriesRead      Error = "ERR value for ENTRIESREAD must be positive or -1"
+	ErrEntriesAdded     Error = "ERR entries_added must be positive"
+	ErrSetIDDeletedArg  Error = "ERR The ID specified in XSETID is smaller than the provided max_deleted_entry_id"
+	ErrSetIDDeleted     Error = "ERR The ID specified in XSETID is smaller than current max_deleted_entry_id"
+	ErrSetIDTop         Error = "ERR The ID specified in XSETID is smaller than the target stream top item"
+	ErrSetIDAdded       Error = "ERR The entries_added specified in XSETID is smaller than the target stream length"
+	ErrClaimIdle        Error = "ERR Invalid min-idle-time argument for XCLAIM"
+	ErrClaimIdleOption  Error = "ERR Invalid IDLE option argument for XCLAIM"
+	ErrClaimTime        Error = "ERR Invalid TIME option argument for XCLAIM"
+	ErrClaimRetries     Error = "ERR Invalid RETRYCOUNT option argument for XCLAIM"
+	ErrAutoClaimIdle    Error = "ERR Invalid min-idle-time argument for XAUTOCLAIM"
+	ErrAutoClaimCount   Error = "ERR COUNT must be > 0"
+	ErrReadIdle         Error = "ERR min-idle-time is not an integer"
+	ErrReadIdleNegative Error = "ERR min-idle-time must be a positive integer"
+	ErrIDsPositive      Error = "ERR Number of IDs must be a positive integer"
+	ErrIDsMatch         Error = "ERR The `numids` parameter must match the number of arguments"
+	ErrIDsMissing       Error = "ERR IDS option is required"
+)
+
+// NoGroup returns the error for a stream or consumer group that does not exist.
+func NoGroup(key, group []byte) Error {
+	return Error("NOGROUP No such key '" + cString(key, len(key)) + "' or consumer group '" + cString(group, len(group)) + "'")
+}
+
+// NoGroupToRead is NoGroup for XREADGROUP.
+func NoGroupToRead(key, group []byte) Error {
+	return NoGroup(key, group) + " in XREADGROUP with GROUP option"
+}
+
+// NoGroupOf returns the error for a consumer group that the stream does not have.
+func NoGroupOf(key, group []byte) Error {
+	return Error("NOGROUP No such consumer group '" + cString(group, len(group)) + "' for key name '" + cString(key, len(key)) + "'")
+}
+
+// UnbalancedStreams returns the error for keys and ids of XREAD or XREADGROUP that do not pair; command is its name in
+// lower case and id what may stand for an id.
+func UnbalancedStreams(c Compat, command, id string) Error {
+	if c == Compat70 {
+		return "ERR Unbalanced XREAD list of streams: for each stream key an ID or '$' must be specified."
+	}
+	return Error("ERR Unbalanced '" + command + "' list of streams: for each stream key an ID or '" + id + "' must be specified.")
+}
+
+// UnknownClaimOption returns the error for an option of XCLAIM that does not exist.
+func UnknownClaimOption(option []byte) Error {
+	return Error("ERR Unrecognized XCLAIM option '" + cString(option, len(option)) + "'")
+}
+
 // Lists.
 const (
 	ErrRankZero       Error = "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use negative to start from the end of the list"
