@@ -66,8 +66,8 @@ hitratio: ## hit ratios of TRACES=dir: package lru alone, then beside a redis-se
 	TEST_TRACES=$(abspath $(TRACES)) $(GO) test -count=1 -v -run '^TestTraces$$' ./lru
 	TEST_TRACES=$(abspath $(TRACES)) $(GO) test -count=1 -v -timeout 30m -run '^TestHitRatio$$' ./tests
 
-bench-memory: ## memory and pauses beside a redis-server; KEYS=, HASHES=, MEMBERS=, FILL=, EXPIRE=, ELEMENTS= set the sizes
-	KEYS=$(KEYS) HASHES=$(HASHES) MEMBERS=$(MEMBERS) FILL=$(FILL) EXPIRE=$(EXPIRE) ELEMENTS=$(ELEMENTS) \
+bench-memory: ## memory and pauses beside a redis-server; KEYS=, HASHES=, MEMBERS=, FILL=, EXPIRE=, ELEMENTS= set the sizes, PARTS= the parts
+	KEYS=$(KEYS) HASHES=$(HASHES) MEMBERS=$(MEMBERS) FILL=$(FILL) EXPIRE=$(EXPIRE) ELEMENTS=$(ELEMENTS) PARTS="$(PARTS)" \
 		TEST_MEMORY=1 $(GO) test -count=1 -timeout 60m -run '^TestMemory$$' ./tests
 
 clean: ## remove what was built; data stays

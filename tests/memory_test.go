@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -40,7 +41,7 @@ func envInt(t *testing.T, name string, otherwise int) int {
 }
 
 // TestMemory prints what data costs in memory, and how long the longest pauses
-// are, beside a redis-server in the same run.
+// are, beside a redis-server in the same run; PARTS names parts of it.
 func TestMemory(t *testing.T) {
 	if os.Getenv("TEST_MEMORY") == "" {
 		t.Skip("TEST_MEMORY is not set")
@@ -54,11 +55,15 @@ func TestMemory(t *testing.T) {
 	t.Run("beside Redis", func(t *testing.T) {
 		b.t = t
 		fmt.Printf("%-46s %12s %12s %6s  %-20s\n", "what", "Redis", "geocache", "ratio", "target")
-		b.footprints()
-		b.stamps()
-		b.fill()
-		b.expiry()
-		b.lazyFree()
+		parts := []struct {
+			name string
+			run  func()
+		}{{"footprints", b.footprints}, {"stamps", b.stamps}, {"fill", b.fill}, {"expiry", b.expiry}, {"free", b.lazyFree}}
+		for _, p := range parts {
+			if chosen := os.Getenv("PARTS"); chosen == "" || slices.Contains(strings.Fields(chosen), p.name) {
+				p.run()
+			}
+		}
 	})
 	if len(b.missed) > 0 {
 		t.Errorf("missed: %s", strings.Join(b.missed, "; "))
