@@ -20,6 +20,7 @@ n command 'x'
 ERR unknown command 'x'
     while executing
 "r x"
+[TIMEOUT]: clients state report follows.
 [1/1 done]: unit/type/string (3 seconds)
 
                    The End
@@ -38,7 +39,7 @@ func TestParse(t *testing.T) {
 	want := result{passed: 1, skipped: 2, names: []string{"SETNX"}, failures: []string{
 		"MGET in tests/unit/type/string.tcl\nExpected 'a'\n to equal 'b'",
 		"DEL in tests/unit/type/string.tcl\nn command 'x'\nERR unknown command 'x'",
-		"no test at all",
+		"no test ended for a while, after: [err]: DEL in tests/unit/type/string.tcl", "no test at all",
 	}}
 	if got := p.end(); !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)

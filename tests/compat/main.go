@@ -179,6 +179,9 @@ func (s *suite) writeServer() error {
 	return os.WriteFile(filepath.Join(s.tree, "src", "redis-server"), fmt.Appendf(nil, script, quoted), 0o755)
 }
 
+// stuckSeconds is when the suite gives a unit up in which no test ends.
+const stuckSeconds = 90
+
 // skipArgs tell the suite what not to run.
 func (s *suite) skipArgs(skips []skip) (args []string) {
 	var tags []string
@@ -208,7 +211,7 @@ const portsPerUnit = 800
 func (s *suite) runUnit(ctx context.Context, unit string, skips []skip) (result, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.limit)
 	defer cancel()
-	args := []string{"tests/test_helper.tcl", "--clients", "1", "--durable", "--single", unit,
+	args := []string{"tests/test_helper.tcl", "--clients", "1", "--durable", "--single", unit, "--timeout", fmt.Sprint(stuckSeconds),
 		"--baseport", fmt.Sprint(s.basePort), "--portcount", fmt.Sprint(portsPerUnit)}
 	args = append(args, s.skipArgs(skips)...)
 	log, err := os.Create(filepath.Join(s.logs, strings.ReplaceAll(unit, "/", "-")+".log"))

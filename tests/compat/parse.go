@@ -32,7 +32,7 @@ type parser struct {
 	result  result
 }
 
-var status = regexp.MustCompile(`^\[([a-z0-9/]+)( [a-z]+)?\]: ?(.*)`)
+var status = regexp.MustCompile(`^\[([a-zA-Z0-9/]+)( [a-z]+)?\]: ?(.*)`)
 
 // duration is what follows the name of a test that passed.
 var duration = regexp.MustCompile(` \(\d+ ms\)$`)
@@ -63,8 +63,12 @@ func (p *parser) line(l string) {
 		p.message(l)
 		return
 	}
+	before := p.last
 	p.last, p.failing = l, false
 	switch text := m[3]; m[1] {
+	case "TIMEOUT":
+		p.last = before
+		p.result.failures = append(p.result.failures, "no test ended for a while, after: "+before)
 	case "ok":
 		p.last = duration.ReplaceAllString(text, "")
 		p.result.passed++
