@@ -204,7 +204,7 @@ func (t *Tx) HashDelete(k Key, fields ...[]byte) (removed int, err error) {
 	return t.takeMembers(k, op.TypeHash, fields)
 }
 
-// takeMembers removes members of a hash, set or sorted set.
+// takeMembers removes members of a hash or set.
 func (t *Tx) takeMembers(k Key, typ op.Type, members [][]byte) (removed int, err error) {
 	c, err := t.present(k, typ)
 	if c == nil {

@@ -42,56 +42,91 @@ func scoreOf(key []byte) float64 {
 	return math.Float64frombits(b)
 }
 
+// scoredPlace is a member that was looked for: its score, and where it is, or
+// would be put, in the main tree of a small set and in the index of a large one.
+type scoredPlace struct {
+	score float64
+	at    int
+	found bool
+}
+
+func (c *content) locateScored(member []byte) (p scoredPlace) {
+	if c.form == formLarge {
+		var buf [96]byte
+		ix, at, found := c.aux.Find(hashKey(buf[:0], member))
+		if found {
+			p.score = scoreOf(ix.Val)
+		}
+		p.at, p.found = at, found
+		return p
+	}
+	c.main.Ascend(0, func(e tree.Elem) bool {
+		if p.found = bytes.Equal(e.Key[scoreLen:], member); p.found {
+			p.score = scoreOf(e.Key)
+			return false
+		}
+		p.at++
+		return true
+	})
+	return p
+}
+
+// rankOf is the rank of a member that was found at p.
+func (c *content) rankOf(p scoredPlace, member []byte) int {
+	if c.form != formLarge {
+		return p.at
+	}
+	var buf [96]byte
+	rank, _ := c.main.Seek(append(appendScore(buf[:0], p.score), member...))
+	return rank
+}
+
 // findScored is where a member is in the main tree; rank means nothing where
 // it is not found.
 func (c *content) findScored(member []byte) (el tree.Elem, rank int, found bool) {
-	if c.form != formLarge {
-		c.main.Ascend(0, func(e tree.Elem) bool {
-			if bytes.Equal(e.Key[scoreLen:], member) {
-				el, found = e, true
-				return false
-			}
-			rank++
-			return true
-		})
-		return el, rank, found
-	}
-	var buf [96]byte
-	ix, _, found := c.aux.Find(hashKey(buf[:0], member))
-	if !found {
+	p := c.locateScored(member)
+	if !p.found {
 		return el, 0, false
 	}
-	return c.main.Find(append(append(buf[:0], ix.Val...), member...))
+	rank = c.rankOf(p, member)
+	return c.main.At(rank), rank, true
 }
 
 // putScored gives a member a score and reports whether it is new. Nothing is
 // emitted.
 func (m *editing) putScored(member []byte, score float64, ext []byte) (added bool) {
-	old, rank, found := m.c.find(member)
-	if found && scoreOf(old.Key) == score && bytes.Equal(old.Ext, ext) {
+	p := m.c.locateScored(member)
+	if p.found && p.score == score && bytes.Equal(m.c.main.At(m.c.rankOf(p, member)).Ext, ext) {
 		return false
 	}
-	m.moveScored(rank, found, member, score, ext)
-	return !found
+	m.moveScored(p, member, score, ext)
+	return !p.found
 }
 
-// moveScored puts a member where its score belongs; it was found at rank or not
-// at all.
-func (m *editing) moveScored(rank int, found bool, member []byte, score float64, ext []byte) {
-	if found {
-		m.remove(&m.c.main, rank)
-	} else {
-		m.growScored(member)
+// moveScored puts the member that was looked for, at p, where its score
+// belongs.
+func (m *editing) moveScored(p scoredPlace, member []byte, score float64, ext []byte) {
+	if p.found {
+		m.remove(&m.c.main, m.c.rankOf(p, member))
+	} else if m.growScored(member) {
+		p = m.c.locateScored(member)
 	}
 	var buf, ibuf [96]byte
 	key := append(appendScore(buf[:0], score), member...)
-	at, _ := m.c.main.Seek(key)
-	m.insert(&m.c.main, at, tree.Elem{Key: key, Ext: ext})
+	to, _ := m.c.main.Seek(key)
+	m.insert(&m.c.main, to, tree.Elem{Key: key, Ext: ext})
 	if m.c.form == formLarge {
-		ikey := hashKey(ibuf[:0], member)
-		_, at, indexed := m.c.aux.Find(ikey)
-		m.place(&m.c.aux, at, indexed, tree.Elem{Key: ikey, Val: key[:scoreLen]})
+		m.place(&m.c.aux, p.at, p.found, tree.Elem{Key: hashKey(ibuf[:0], member), Val: key[:scoreLen]})
 	}
+}
+
+// takeScored removes the member that was found at p.
+func (m *editing) takeScored(p scoredPlace, member []byte) {
+	rank := m.c.rankOf(p, member)
+	if m.c.form == formLarge {
+		m.remove(&m.c.aux, p.at)
+	}
+	m.remove(&m.c.main, rank)
 }
 
 // unindex takes a member out of the index.
@@ -105,11 +140,15 @@ func (m *editing) unindex(member []byte) {
 	}
 }
 
-// growScored makes an index where one more member calls for it.
-func (m *editing) growScored(member []byte) {
-	if f := &m.p.Forms; m.c.form != formLarge && (m.c.main.Len() >= f.ZSetEntries || len(member) > f.ZSetValue) {
-		m.index()
+// growScored makes an index where one more member calls for it, and reports
+// whether it has.
+func (m *editing) growScored(member []byte) bool {
+	f := &m.p.Forms
+	if m.c.form == formLarge || m.c.main.Len() < f.ZSetEntries && len(member) <= f.ZSetValue {
+		return false
 	}
+	m.index()
+	return true
 }
 
 // index gives a sorted set its large form.
@@ -176,20 +215,17 @@ func (z *Scored) Score(member []byte) (score float64, ok bool) {
 	if z == nil {
 		return 0, false
 	}
-	el, _, found := z.c.find(member)
-	if !found {
-		return 0, false
-	}
-	return scoreOf(el.Key), true
+	p := z.c.locateScored(member)
+	return p.score, p.found
 }
 
 // Rank is the place of a member, from 0 for the lowest, and its score.
 func (z *Scored) Rank(member []byte) (rank int, score float64, ok bool) {
-	el, rank, found := z.c.find(member)
-	if !found {
+	p := z.c.locateScored(member)
+	if !p.found {
 		return 0, 0, false
 	}
-	return rank, scoreOf(el.Key), true
+	return z.c.rankOf(p, member), p.score, true
 }
 
 // AtRank is the member at a place, which must be there.
@@ -262,15 +298,12 @@ func (t *Tx) ZSetUpdate(k Key, members []MemberScore, rule ScoreRule) (added, mo
 	}
 	var m *editing
 	for i := range members {
-		member, rank, was, found := members[i].Member, 0, 0.0, false
+		member, p := members[i].Member, scoredPlace{}
 		if c != nil {
-			var el tree.Elem
-			if el, rank, found = c.find(member); found {
-				was = scoreOf(el.Key)
-			}
+			p = c.locateScored(member)
 		}
-		score, ok := rule(members[i].Score, was, found)
-		if !ok || found && score == was {
+		score, ok := rule(members[i].Score, p.score, p.found)
+		if !ok || p.found && score == p.score {
 			continue
 		}
 		if m == nil {
@@ -279,10 +312,10 @@ func (t *Tx) ZSetUpdate(k Key, members []MemberScore, rule ScoreRule) (added, mo
 			}
 			c = m.c
 		}
-		m.moveScored(rank, found, member, score, nil)
+		m.moveScored(p, member, score, nil)
 		var buf [scoreLen]byte
 		m.emitPut(op.Main, op.Elem{Key: member, Val: appendScore(buf[:0], score)})
-		if found {
+		if p.found {
 			moved++
 		} else {
 			added++
@@ -304,7 +337,30 @@ func (t *Tx) ZSetPut(k Key, member []byte, score float64) (added bool, err error
 
 // ZSetRemove removes members and returns how many were there.
 func (t *Tx) ZSetRemove(k Key, members ...[]byte) (removed int, err error) {
-	return t.takeMembers(k, op.TypeZSet, members)
+	c, err := t.present(k, op.TypeZSet)
+	if c == nil {
+		return 0, err
+	}
+	var m *editing
+	for _, member := range members {
+		p := c.locateScored(member)
+		if !p.found {
+			continue
+		}
+		if m == nil {
+			if m, err = t.change(k, op.TypeZSet); err != nil {
+				return 0, err
+			}
+			c = m.c
+		}
+		m.takeScored(p, member)
+		m.emitTake(op.Main, member)
+		removed++
+	}
+	if m != nil {
+		m.done(k)
+	}
+	return removed, nil
 }
 
 // ZSetRemoveRange removes the n members from rank on, which must be there.
