@@ -30,7 +30,9 @@ const worldBatch = 256
 
 // Apply joins a checked batch, whole, into the data and hands it to the Sink
 // before any lock is released. b must be the next of its origin; its bytes
-// are not kept. Replaying a batch twice changes nothing.
+// are not kept. Replaying a batch twice changes nothing. A *NeedRow asks for
+// collections on disk that the batch is about: nothing has changed then, and
+// the caller fetches them and applies it again.
 func (e *Engine) Apply(b op.Batch, from Delivery, nowMs int64) error {
 	world := b.Count > worldBatch
 	var sc Scope
@@ -48,6 +50,9 @@ func (e *Engine) Apply(b op.Batch, from Delivery, nowMs int64) error {
 	lock := Tx{e: e}
 	lock.acquire(Scope{Keys: sc.Keys, World: world})
 	defer lock.finish()
+	if rows := e.awayOf(b); len(rows) > 0 {
+		return &NeedRow{rows}
+	}
 	p := e.params.Load()
 	for o := range b.Ops() {
 		e.applyOp(&o, from, p, nowMs)
@@ -206,7 +211,8 @@ type StateEntry struct {
 }
 
 // ApplyStates joins whole key states: a state transfer from a sibling, or
-// rows at start. Nothing goes to the Sink. The slices are not kept.
+// rows at start. Nothing goes to the Sink. The slices are not kept. After a
+// *NeedRow, as from Apply, all entries are to be given again.
 func (e *Engine) ApplyStates(entries []StateEntry, nowMs int64) error {
 	return e.eachState(entries, func(en StateEntry, st op.KeyState) {
 		e.joinKey(en.DB, en.Key, st, e.params.Load(), nowMs)
@@ -232,8 +238,14 @@ func (e *Engine) eachState(entries []StateEntry, fn func(StateEntry, op.KeyState
 		}
 		s := e.shardOf(e.hash(en.Key))
 		s.mu.Lock()
-		fn(en, st)
+		rows := e.awayIn(nil, s, en.DB, en.Key)
+		if len(rows) == 0 {
+			fn(en, st)
+		}
 		s.mu.Unlock()
+		if len(rows) > 0 {
+			return &NeedRow{rows}
+		}
 	}
 	return nil
 }

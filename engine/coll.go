@@ -50,7 +50,10 @@ type content struct {
 	// nextFieldMs.
 	fieldTTLs   int
 	nextFieldMs int64
-	birth       clock.Stamp
+	// away: the members lie on disk, and digest stands for them.
+	away   bool
+	digest uint64
+	birth  clock.Stamp
 	// asOf: Insert and Cut ops up to it are contained already, during recovery.
 	asOf clock.Reading
 }
@@ -68,7 +71,7 @@ func newContent(a *slab.Arena, typ op.Type) *content {
 }
 
 // gone reports whether a collection that is like this ends its key.
-func (c *content) gone() bool { return c.typ != op.TypeStream && c.main.Len() == 0 }
+func (c *content) gone() bool { return c.typ != op.TypeStream && c.main.Len() == 0 && !c.away }
 
 func (c *content) memBytes() int64 { return c.main.MemBytes() + c.aux.MemBytes() + int64(len(c.meta)) }
 
@@ -539,6 +542,7 @@ func (t *Tx) dropColl(u *undo) {
 func (m *editing) done(k Key) {
 	t := m.t
 	u := t.edited(m.x)
+	m.x.flags &^= fHasRow
 	if m.c.gone() {
 		t.dropColl(u)
 		if m.x.state.DeadlineMs != 0 {

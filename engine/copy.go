@@ -13,7 +13,7 @@ import (
 // JoinCopy takes in part of the copy called id, whose source had applied
 // covered when it began. Nothing goes to the Sink and no batch may be applied
 // until EndCopy. JoinCopy and EndCopy belong to one goroutine; the slices are
-// not kept.
+// not kept. After a *NeedRow, as from Apply, either is to be called again.
 func (e *Engine) JoinCopy(id uint64, covered clock.Vector, entries []StateEntry, nowMs int64) error {
 	e.beginCopy(id)
 	return e.eachState(entries, func(en StateEntry, st op.KeyState) {
@@ -58,12 +58,12 @@ func (e *Engine) beginCopy(id uint64) {
 
 // EndCopy drops what covered covers of the keys that the copy did not name.
 // Calling it again for the same copy changes nothing.
-func (e *Engine) EndCopy(id uint64, covered clock.Vector, nowMs int64) {
+func (e *Engine) EndCopy(id uint64, covered clock.Vector, nowMs int64) error {
+	var rows []RowKey
 	e.beginCopy(id) // an empty copy names nothing
 	if e.copying.ended == id {
-		return
+		return nil
 	}
-	e.copying.ended = id
 	p := e.params.Load()
 	for _, s := range e.shards {
 		s.mu.Lock()
@@ -75,6 +75,10 @@ func (e *Engine) EndCopy(id uint64, covered clock.Vector, nowMs int64) {
 				if r.has(fCopied) {
 					return
 				}
+				if r.has(fAway) {
+					rows = append(rows, RowKey{db, string(r.key())})
+					return
+				}
 				e.settle(s, t, db, e.openedRec(s, r), p, nowMs, func(st *op.KeyState) bool {
 					*st = beyond(*st, covered)
 					return true
@@ -83,4 +87,9 @@ func (e *Engine) EndCopy(id uint64, covered clock.Vector, nowMs int64) {
 		}
 		s.mu.Unlock()
 	}
+	if len(rows) > 0 {
+		return &NeedRow{rows}
+	}
+	e.copying.ended = id
+	return nil
 }

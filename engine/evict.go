@@ -147,22 +147,45 @@ func (e *Engine) evictable(s *shard, r rec, p *Params) bool {
 	if !p.EvictToDisk {
 		return true
 	}
-	if r.flags()&(fHasRow|fOnDisk|fColl) != fHasRow {
+	// Deadlines of fields are looked after in memory.
+	if r.flags()&(fHasRow|fOnDisk|fFields) != fHasRow {
 		return false
 	}
 	x := e.openedRec(s, r)
+	if x.coll != nil {
+		n := x.coll.memBytes()
+		return n > digestLen && n <= awayMax
+	}
 	return len(x.state.Value) > digestLen && !counted(&x.state)
 }
 
-const digestLen = 8
+const (
+	digestLen = 8
+	// awayMax is the memory in bytes up to which a collection goes to disk: it
+	// goes, and comes back, while its shard is locked.
+	awayMax = 4 << 20
+)
+
+// toDisk leaves of an entry's value what stands for it in memory.
+func (t *table) toDisk(x *entry) {
+	x.flags |= fOnDisk
+	if x.coll == nil {
+		x.state.Value = binary.BigEndian.AppendUint64(make([]byte, 0, digestLen), xxh3.Hash(x.state.Value))
+		return
+	}
+	was := *x.coll
+	*x.coll = *newContent(t.arena, was.typ)
+	x.coll.form, x.coll.birth, x.coll.asOf = was.form, was.birth, was.asOf
+	x.coll.away, x.coll.digest = true, was.sum()
+	t.free(&was)
+}
 
 // evictRecord does it, and returns the bytes that became free, at least one.
 func (e *Engine) evictRecord(s *shard, db int, r rec, p *Params) int64 {
 	t, x := r.t, e.openedRec(s, r)
 	was := t.arena.LiveBytes()
 	if p.EvictToDisk {
-		x.state.Value = binary.BigEndian.AppendUint64(make([]byte, 0, digestLen), xxh3.Hash(x.state.Value))
-		x.flags |= fOnDisk
+		t.toDisk(x)
 		e.store(t, x, p)
 		e.used.Add(t.grew())
 		e.stats.evictedToDisk.Add(1)

@@ -46,6 +46,9 @@ const (
 	fCopied                        // the copy that comes in has named it
 )
 
+// fAway are the flags of a collection whose members lie on disk.
+const fAway = fColl | fOnDisk
+
 const (
 	recNext  = 0
 	recWord  = 4
@@ -511,14 +514,19 @@ func (t *table) fits(ref slab.Ref, size int, moves bool) bool {
 
 // open and append are how a collection rests in its record.
 func (c *content) open(a *slab.Arena, b []byte) {
-	*c = content{typ: op.Type(b[0]), form: form(b[1] & 0x0f)}
+	*c = content{typ: op.Type(b[0]), form: form(b[1] & 0x07), away: b[1]&collAway != 0}
 	shape := tree.Keyed
 	if c.typ == op.TypeList {
 		shape = tree.Sequence
 	}
 	c.main, c.aux = tree.Tree{A: a, Shape: shape}, tree.Tree{A: a, Shape: tree.Keyed}
 	more := b[1]
-	c.main.Root, b = tree.DecodeRoot(b[2:])
+	if b = b[2:]; c.away {
+		c.digest = binary.LittleEndian.Uint64(b)
+		b = b[digestLen:]
+	} else {
+		c.main.Root, b = tree.DecodeRoot(b)
+	}
 	if more&collAux != 0 {
 		c.aux.Root, b = tree.DecodeRoot(b)
 	}
@@ -539,8 +547,11 @@ func (c *content) open(a *slab.Arena, b []byte) {
 	}
 }
 
+// The form's byte also says what else there is. With collAway there are a
+// digest, and no trees.
 const (
-	collAux = 1 << (iota + 4)
+	collAway = 1 << (iota + 3)
+	collAux
 	collTTLs
 	collMeta
 	collBirth
@@ -548,6 +559,9 @@ const (
 
 func (c *content) append(dst []byte) []byte {
 	more := byte(0)
+	if c.away {
+		more |= collAway
+	}
 	if c.aux.Len() > 0 {
 		more |= collAux
 	}
@@ -561,7 +575,11 @@ func (c *content) append(dst []byte) []byte {
 		more |= collBirth
 	}
 	dst = append(dst, byte(c.typ), byte(c.form)|more)
-	dst = c.main.Root.Append(dst)
+	if c.away {
+		dst = binary.LittleEndian.AppendUint64(dst, c.digest)
+	} else {
+		dst = c.main.Root.Append(dst)
+	}
 	if more&collAux != 0 {
 		dst = c.aux.Root.Append(dst)
 	}

@@ -132,7 +132,7 @@ func checkAccounts(t *testing.T, e *Engine) {
 			if tb == nil {
 				continue
 			}
-			var n, live, ttls, runs int
+			var n, live, ttls, runs, away int
 			cost := tb.segmentBytes()
 			tb.each(func(r rec) {
 				n++
@@ -140,6 +140,9 @@ func checkAccounts(t *testing.T, e *Engine) {
 				cost += int64(len(r.b))
 				if x.coll != nil {
 					cost += x.coll.memBytes()
+				}
+				if x.coll != nil && x.coll.away {
+					away++
 				}
 				if x.exists() {
 					live++
@@ -154,9 +157,9 @@ func checkAccounts(t *testing.T, e *Engine) {
 					t.Fatalf("provisional stamp left in %q", x.key)
 				}
 			})
-			if n != tb.entries || live != tb.live || ttls != tb.ttls || cost != tb.counted || runs != tb.runs {
-				t.Fatalf("db %d: counted entries %d live %d ttls %d runs %d cost %d, kept %d %d %d %d %d",
-					db, n, live, ttls, runs, cost, tb.entries, tb.live, tb.ttls, tb.runs, tb.counted)
+			if n != tb.entries || live != tb.live || ttls != tb.ttls || cost != tb.counted || runs != tb.runs || away != tb.away {
+				t.Fatalf("db %d: counted entries %d live %d ttls %d runs %d away %d cost %d, kept %d %d %d %d %d %d",
+					db, n, live, ttls, runs, away, cost, tb.entries, tb.live, tb.ttls, tb.runs, tb.away, tb.counted)
 			}
 			used += cost
 		}

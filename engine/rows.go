@@ -94,7 +94,11 @@ func (e *Engine) RowWritten(en StateEntry) {
 	}
 	e.withEntry(en.DB, en.Key, func(s *shard, t *table, x *entry) {
 		// A change since the row was taken has made the key dirty again.
-		if x.state.ValueStamp == st.ValueStamp && baseAlive(&x.state) && x.flags&fDirty == 0 {
+		same := x.state.ValueStamp == st.ValueStamp && baseAlive(&x.state)
+		if x.coll != nil {
+			same = len(st.Colls) == 1 && st.Colls[0].Type == x.coll.typ
+		}
+		if same && x.flags&fDirty == 0 {
 			r := t.rec(x.ref)
 			r.setFlags(r.flags() | fHasRow)
 		}
@@ -109,15 +113,61 @@ func (e *Engine) RestoreRow(k RowKey, row []byte) error {
 		return err
 	}
 	e.withEntry(k.DB, []byte(k.Key), func(s *shard, t *table, x *entry) {
-		if x.flags&fOnDisk == 0 || x.state.ValueStamp != st.ValueStamp {
+		p := e.params.Load()
+		switch {
+		case x.flags&fOnDisk == 0 || x.state.ValueStamp != st.ValueStamp:
+			return
+		case x.coll == nil:
+			x.state.Value = st.Value
+		case len(st.Colls) == 1 && st.Colls[0].Type == x.coll.typ:
+			m := editing{e: e, p: p, s: s, tb: t, db: k.DB, x: x}
+			m.build(&st.Colls[0])
+		default:
 			return
 		}
-		x.state.Value = st.Value
 		x.flags &^= fOnDisk
-		e.store(t, x, e.params.Load())
+		e.store(t, x, p)
 		e.used.Add(t.grew())
 	})
 	return nil
+}
+
+// awayIn appends the rows of what db holds of collections that lie on disk, the
+// key alone or, for nil, all of them. The shard is locked.
+func (e *Engine) awayIn(rows []RowKey, s *shard, db int, key []byte) []RowKey {
+	t := s.dbs[db]
+	if t == nil || t.away == 0 {
+		return rows
+	}
+	if key != nil {
+		if r, ok := t.find(e.hash(key), key); ok && r.has(fAway) {
+			rows = append(rows, RowKey{db, string(key)})
+		}
+		return rows
+	}
+	t.each(func(r rec) {
+		if r.has(fAway) {
+			rows = append(rows, RowKey{db, string(r.key())})
+		}
+	})
+	return rows
+}
+
+// awayOf lists the collections on disk that a batch is about. All its shards
+// are locked.
+func (e *Engine) awayOf(b op.Batch) (rows []RowKey) {
+	for o := range b.Ops() {
+		switch o.Kind {
+		case op.SwapDB:
+		case op.Flush:
+			for _, s := range e.shards {
+				rows = e.awayIn(rows, s, o.DB, nil)
+			}
+		default:
+			rows = e.awayIn(rows, e.shardOf(e.hash(o.Key)), o.DB, o.Key)
+		}
+	}
+	return rows
 }
 
 // Evicted lists which of keys have their value on disk.

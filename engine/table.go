@@ -31,6 +31,7 @@ type table struct {
 	ttls     int   // live and with a deadline
 	runs     int   // with counter runs
 	fields   int   // hashes with fields that have deadlines
+	away     int   // collections that lie on disk
 	// litter are large trees that nobody uses any more, freed in steps.
 	litter  []content
 	litters *atomic.Int64 // counts those of all tables
@@ -227,6 +228,7 @@ func (t *table) count(was, now recFlags) {
 	t.ttls += change(was, now, fLive|fDeadline)
 	t.runs += change(was, now, fRuns)
 	t.fields += change(was, now, fFields)
+	t.away += change(was, now, fAway)
 }
 
 func change(was, now, flags recFlags) int {

@@ -504,6 +504,14 @@ func (t *Tx) value(k Key) *entry {
 	return x
 }
 
+// needAway ends the run if k is a collection whose members lie on disk: how a
+// change of it merges with those of other regions depends on them.
+func (t *Tx) needAway(x *entry, db int) {
+	if x.coll != nil && x.coll.away {
+		panic(&NeedRow{[]RowKey{{db, string(x.key)}}})
+	}
+}
+
 // edit is the entry of k for a change: found or made, remembered for undo. The
 // caller changes it and then calls done.
 func (t *Tx) edit(k Key) *undo {
@@ -526,6 +534,7 @@ func (t *Tx) editBlind(k Key) *undo {
 	db := t.stored(k.DB)
 	if r, ok := tb.find(h, k.Name); ok {
 		x.open(t.e, r, h)
+		t.needAway(x, db)
 		return t.begins(k, t.remember(undo{s: s, t: tb, num: k.DB, db: db, x: x,
 			was: entryState{state: x.state, coll: x.coll, word: x.word, flags: x.flags, live: r.has(fLive)}}), r.has(fLive))
 	}

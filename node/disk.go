@@ -578,8 +578,23 @@ func (n *Node) withRowValue(en engine.ExportEntry) []byte {
 	if err != nil || old.ValueStamp != st.ValueStamp {
 		return en.State
 	}
-	st.Value = old.Value
+	st.Value, st.Colls = old.Value, old.Colls
 	return st.Append(nil)
+}
+
+// withRows calls fn, and again with the collections that it asks for fetched
+// from disk.
+func (n *Node) withRows(fn func() error) error {
+	for {
+		err := fn()
+		need, ok := err.(*engine.NeedRow)
+		if !ok {
+			return err
+		}
+		if err := n.fetchNow(need); err != nil {
+			return err
+		}
+	}
 }
 
 // fetchRows brings evicted values back and then runs done.

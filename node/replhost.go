@@ -41,7 +41,7 @@ func (h host) Apply(b op.Batch) error {
 	if n.disk.db.Load().Log.Full() {
 		return replicate.ErrFull
 	}
-	if err := n.engine.Apply(b, engine.FromSibling, n.wall.NowMs()); err != nil {
+	if err := n.withRows(func() error { return n.engine.Apply(b, engine.FromSibling, n.wall.NowMs()) }); err != nil {
 		return err
 	}
 	n.stir()
@@ -85,7 +85,7 @@ func (h host) ApplyState(c replicate.Copy, entries []replicate.StateEntry) error
 	for i, e := range entries {
 		es[i] = engine.StateEntry{DB: e.DB, Key: e.Key, State: e.State}
 	}
-	err := h.n.engine.JoinCopy(c.ID, c.Vector, es, h.n.wall.NowMs())
+	err := h.n.withRows(func() error { return h.n.engine.JoinCopy(c.ID, c.Vector, es, h.n.wall.NowMs()) })
 	h.n.disk.unlogged.Store(true)
 	return err
 }
@@ -99,7 +99,9 @@ func (h host) StateDone(c replicate.Copy) error {
 	r := &n.repl
 	v := c.Vector
 	if !v.Equal(r.mu.ending) {
-		n.engine.EndCopy(c.ID, v, n.wall.NowMs())
+		if err := n.withRows(func() error { return n.engine.EndCopy(c.ID, v, n.wall.NowMs()) }); err != nil {
+			return err
+		}
 		n.disk.unlogged.Store(true)
 		r.mu.ending, r.mu.endingFrom = v.Clone(), n.wantCheckpoint()
 	}
