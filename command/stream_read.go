@@ -146,6 +146,8 @@ func (r *streamRead) resolve(c *Ctx) (from []readFrom, ok bool) {
 		s, err := r.stream(c, engine.Key{DB: c.DB, Name: name})
 		fail := resp.Error("")
 		switch {
+		case err != nil && r.grouped && c.Woken == On && c.Out.Compat() == resp.Compat70:
+			fail = resp.ErrStreamGone
 		case err != nil:
 			c.FailWith(err)
 			return nil, false
@@ -205,12 +207,11 @@ func (r *streamRead) resolveInGroup(c *Ctx, s *engine.Stream, i int) (from readF
 		return from, ""
 	case "$":
 		return from, resp.ErrGroupReadDollar
-	case "+":
-		return from, resp.ErrGroupReadPlus
 	}
 	if from.after, ok = parseStreamID(r.ids[i], 0); !ok {
 		return from, resp.ErrStreamID
 	}
+	from.fresh = from.after == engine.LastStreamID() // as Redis takes it
 	return from, ""
 }
 
@@ -376,11 +377,7 @@ func (rd *groupReader) note() {
 func (rd *groupReader) history(after engine.StreamID) {
 	c := rd.c
 	beginStream(c.Out, rd.k.Name)
-	first, ok := after.Next()
-	if !ok {
-		c.Out.Array(0)
-		return
-	}
+	first, _ := after.Next() // after is not the last id
 	var pending []engine.StreamPending
 	rd.e.PendingOf(&rd.consumer, first, func(p engine.StreamPending) bool {
 		pending = append(pending, p)

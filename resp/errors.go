@@ -153,7 +153,6 @@ const (
 	ErrXReadNew         Error = "ERR The > ID can be specified only when calling XREADGROUP using the GROUP <group> <consumer> option."
 	ErrGroupMissing     Error = "ERR Missing GROUP option for XREADGROUP"
 	ErrGroupReadDollar  Error = "ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer by specifying a proper ID, or use the > ID to get new messages. The $ ID would just return an empty result set."
-	ErrGroupReadPlus    Error = "ERR The + ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer by specifying a proper ID, or use the > ID to get new messages. The + ID would just return an empty result set."
 	ErrGroupExists      Error = "BUSYGROUP Consumer Group name already exists"
 	ErrGroupNoKey       Error = "ERR The XGROUP subcommand requires the key to exist. Note that for CREATE you may want to use the MKSTREAM option to create an empty stream automatically."
 	ErrGroupGone        Error = "NOGROUP the consumer group this client was blocked on no longer exists"
