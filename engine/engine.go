@@ -186,6 +186,7 @@ type shard struct {
 	scratch  entry // see Engine.opened
 	adaptive adaptive
 	waits    waits
+	memory   shardMemory
 }
 
 // RowKey names a row of the stored databases.

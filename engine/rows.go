@@ -12,9 +12,10 @@ import (
 // TakeDirty hands over the keys changed since the last call, in key order, and
 // the stored databases flushed since, all of one moment.
 func (e *Engine) TakeDirty() (keys []RowKey, flushedDBs []int) {
+	var lists [][]RowKey
 	e.WithWorld(func() {
 		for _, s := range e.shards {
-			keys = append(keys, s.dirty...)
+			lists = append(lists, s.dirty)
 			s.dirty = nil
 		}
 		for db := range e.flushed {
@@ -22,6 +23,7 @@ func (e *Engine) TakeDirty() (keys []RowKey, flushedDBs []int) {
 		}
 		clear(e.flushed)
 	})
+	keys = slices.Concat(lists...)
 	slices.Sort(flushedDBs)
 	slices.SortFunc(keys, compareRowKeys)
 	return slices.Compact(keys), flushedDBs

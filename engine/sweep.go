@@ -2,6 +2,7 @@ package engine
 
 import (
 	"sync"
+	"sync/atomic"
 
 	"geocache/slab"
 )
@@ -52,6 +53,7 @@ func (e *Engine) Sweep() (worked bool) {
 func (e *Engine) sweepShard(s *shard, release bool) (worked bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	defer s.noteMemory()
 	for _, t := range s.dbs {
 		if t == nil {
 			continue
@@ -71,6 +73,41 @@ func (e *Engine) sweepShard(s *shard, release bool) (worked bool) {
 		}
 	}
 	return false
+}
+
+// shardMemory is a shard's memory as the sweep saw it last.
+type shardMemory struct{ live, mapped, sparse atomic.Int64 }
+
+// noteMemory brings s.memory up to date. Needs the shard's lock.
+func (s *shard) noteMemory() {
+	var live, mapped, sparse int64
+	for _, t := range s.dbs {
+		if t != nil {
+			live += t.arena.LiveBytes()
+			mapped += t.arena.MappedBytes()
+			sparse += t.arena.SparseBytes()
+		}
+	}
+	s.memory.live.Store(live)
+	s.memory.mapped.Store(mapped)
+	s.memory.sparse.Store(sparse)
+}
+
+// Memory is what shards hold, in bytes.
+type Memory struct {
+	Live   int64 // blocks of keys and values
+	Mapped int64 // what the system gave for them
+	Sparse int64 // blocks that are to be moved
+}
+
+// Memory lists what each shard held when Sweep last came by. It takes no lock.
+func (e *Engine) Memory() []Memory {
+	list := make([]Memory, len(e.shards))
+	for i, s := range e.shards {
+		m := &s.memory
+		list[i] = Memory{m.live.Load(), m.mapped.Load(), m.sparse.Load()}
+	}
+	return list
 }
 
 // SweepLitter does one step of freeing what large removed collections have

@@ -545,7 +545,9 @@ func (r rowSource) TakeDirty() ([]persist.KeyID, []int) {
 
 // AppendRow implements persist.Rows.
 func (r rowSource) AppendRow(dst []byte, db int, key []byte) ([]byte, bool) {
+	start := r.n.opts.Micros()
 	en, ok := r.n.engine.Row(engine.RowKey{DB: db, Key: string(key)})
+	r.n.noteTurn(checkpointTurn, start)
 	if !ok {
 		return dst, false
 	}

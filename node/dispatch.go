@@ -170,6 +170,9 @@ func (s *Session) account(row *command.Row, startMicros int64) {
 	st.calls.Add(1)
 	s.micros = n.opts.Micros()
 	st.micros.Add(s.micros - startMicros)
+	if !row.Has(command.Control) || row.Has(command.EndsMulti) {
+		n.stats.turns.note(commandTurn, s.micros-startMicros)
+	}
 	n.stats.commands.Add(1)
 	if b := s.out.Bytes(); len(b) > s.mark && b[s.mark] == '-' {
 		st.failed.Add(1)

@@ -116,6 +116,7 @@ type infoView struct {
 	engine     engine.Stats
 	clients    clientTotals
 	used, peak int64
+	memory     engine.Memory
 	counts     func() map[int]engine.DBInfo
 
 	db         *persist.DB // nil: nothing is kept, and log and store are zero
@@ -136,6 +137,7 @@ func (n *Node) infoView(counts func() map[int]engine.DBInfo) *infoView {
 	}
 	v.used = baseBytes + n.engine.UsedBytes() + v.clients.bytes
 	v.peak = n.stats.notePeak(v.used)
+	v.memory = n.memory()
 	if v.db != nil {
 		v.log = v.db.Log.Stats()
 		v.changes = v.log.End - 1 - min(v.log.End-1, v.db.CheckpointPos())

@@ -65,9 +65,9 @@ var absent = []struct{ names, why string }{
 	{"cluster_connections mem_cluster_links", "There is no Redis Cluster bus."},
 	{"tracking_clients tracking_total_keys tracking_total_items tracking_total_prefixes", "There is no CLIENT TRACKING."},
 	{"used_memory_lua used_memory_lua_human used_memory_vm_eval used_memory_scripts_eval number_of_cached_scripts number_of_functions number_of_libraries used_memory_vm_functions used_memory_vm_total used_memory_vm_total_human used_memory_functions used_memory_scripts used_memory_scripts_human", "There are no scripts and functions."},
-	{"allocator_allocated allocator_active allocator_resident allocator_frag_ratio allocator_frag_bytes allocator_rss_ratio allocator_rss_bytes rss_overhead_ratio rss_overhead_bytes", "They are figures of jemalloc; see go_heap_bytes."},
+	{"allocator_rss_ratio allocator_rss_bytes", "Pages that are not in use are given back: allocator_resident is allocator_active."},
 	{"active_defrag_running active_defrag_hits active_defrag_misses active_defrag_key_hits active_defrag_key_misses total_active_defrag_time current_active_defrag_time", "Memory is not defragmented."},
-	{"lazyfree_pending_objects lazyfreed_objects", "Freeing is the collector's work."},
+	{"lazyfreed_objects", "Only what waits is counted, in lazyfree_pending_objects."},
 	{"mem_replication_backlog mem_total_replication_buffers mem_clients_slaves slave_expires_tracked_keys sync_full sync_partial_ok sync_partial_err repl_backlog_size repl_backlog_first_byte_offset repl_backlog_histlen", "There are no replicas; siblings are in the sections Regions and Log."},
 	{"instantaneous_input_repl_kbps instantaneous_output_repl_kbps", "The rates of sibling traffic are not sampled; see its totals."},
 	{"mem_aof_buffer", "The log is not in used_memory; see log_tail_bytes."},
@@ -370,7 +370,7 @@ func TestInfoMemory(t *testing.T) {
 		"used_memory_rss": "4194304", "used_memory_rss_human": "4.00M", "mem_fragmentation_ratio": "3.99",
 		// The 26 bytes are this INFO.
 		"mem_clients_normal": "2074", "mem_not_counted_for_evict": "0", "used_memory_overhead": "1050650",
-		"used_memory_dataset_perc": "0.00%", "total_system_memory_human": "8.00G", "mem_allocator": "go",
+		"used_memory_dataset_perc": "0.00%", "total_system_memory_human": "8.00G", "mem_allocator": "geocache-slab",
 	})
 	// Commands queued for EXEC are memory too.
 	r.do("MULTI", "SET k "+strings.Repeat("x", 10_000))

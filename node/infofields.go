@@ -128,14 +128,51 @@ func infoMemory() []infoField {
 		{"maxmemory", "The configured limit; 0 is none.", func(v *infoView) any { return v.conf.MaxMemory }},
 		{"maxmemory_human", "The same, for reading.", func(v *infoView) any { return human(v.conf.MaxMemory) }},
 		{"maxmemory_policy", "The configured eviction policy.", func(v *infoView) any { return v.conf.MaxMemoryPolicy }},
+		{"allocator_allocated", "Bytes of the blocks that keys and values live in, outside the Go heap. This and the next fields are as of the last tick.", func(v *infoView) any { return v.memory.Live }},
+		{"allocator_active", "Bytes of the pages that hold these blocks.", func(v *infoView) any { return v.memory.Mapped }},
+		{"allocator_resident", "The same: pages that are not in use are given back.", func(v *infoView) any { return v.memory.Mapped }},
+		{"allocator_frag_ratio", "allocator_active divided by allocator_allocated.", func(v *infoView) any { return fraction(v.memory.Mapped, v.memory.Live) }},
+		{"allocator_frag_bytes", "allocator_active less allocator_allocated.", func(v *infoView) any { return v.memory.Mapped - v.memory.Live }},
+		{"allocator_sparse_bytes", "Bytes of blocks that are to be moved, so that their pages come free.", func(v *infoView) any { return v.memory.Sparse }},
+		{"rss_overhead_ratio", "used_memory_rss divided by allocator_resident.", rss(func(v *infoView) any { return fraction(v.proc.RSSBytes, v.memory.Mapped) })},
+		{"rss_overhead_bytes", "used_memory_rss less allocator_resident: program, Go heap, stacks, and the store's buffers.", rss(func(v *infoView) any { return v.proc.RSSBytes - v.memory.Mapped })},
+		{"shards", "Slices of the keyspace, each with a lock and memory of its own.", func(v *infoView) any { return len(v.n.engine.Memory()) }},
+		{"shard_bytes", "Bytes of blocks and pages of the smallest and the largest shard, and on average.", shardLine},
+		{"lazyfree_pending_objects", "Large removed collections that are not freed yet; until then they count as used.", func(v *infoView) any { return v.n.engine.Litter() }},
+		{"go_gc_cycles", "Collections of the Go heap since the start.", func(v *infoView) any { return v.proc.GCCycles }},
+		{"go_gc_pause_usec", "Time that these stopped everything, in microseconds, in all.", func(v *infoView) any { return v.proc.GCPauseMicros }},
 		{"mem_fragmentation_ratio", "used_memory_rss divided by used_memory. Garbage, the log and the store are in the former only.", rss(func(v *infoView) any {
 			return float64(v.proc.RSSBytes) / float64(v.used)
 		})},
 		{"mem_fragmentation_bytes", "used_memory_rss less used_memory.", rss(func(v *infoView) any { return v.proc.RSSBytes - v.used })},
 		{"mem_not_counted_for_evict", "The part of used_memory that maxmemory does not bound. Always 0: it bounds clients' buffers as well, and there are no replicas.", func(*infoView) any { return 0 }},
 		{"mem_clients_normal", "Memory of connections and their buffers.", func(v *infoView) any { return v.clients.bytes }},
-		{"mem_allocator", "Always go.", func(*infoView) any { return "go" }},
+		{"mem_allocator", "Always geocache-slab: blocks of mapped memory, outside the Go heap.", func(*infoView) any { return "geocache-slab" }},
 	}
+}
+
+// fraction is part divided by whole, 1 where there is nothing.
+func fraction(part, whole int64) float64 {
+	if whole == 0 {
+		return 1
+	}
+	return float64(part) / float64(whole)
+}
+
+func shardLine(v *infoView) any {
+	list := v.n.engine.Memory()
+	least, most := list[0], list[0]
+	for _, m := range list {
+		if m.Live < least.Live {
+			least = m
+		}
+		if m.Live > most.Live {
+			most = m
+		}
+	}
+	n := int64(len(list))
+	return fmt.Sprintf("min_live=%d,min_mapped=%d,max_live=%d,max_mapped=%d,avg_live=%d,avg_mapped=%d",
+		least.Live, least.Mapped, most.Live, most.Mapped, v.memory.Live/n, v.memory.Mapped/n)
 }
 
 func infoPersistence() []infoField {
@@ -226,6 +263,14 @@ func infoStats() []infoField {
 		{"rejected_connections", "Connections refused because of maxclients or protected mode.", func(v *infoView) any { return v.stats.rejected.Load() }},
 		{"expired_keys", "Keys reclaimed because their deadline had passed.", func(v *infoView) any { return v.engine.ExpiredKeys }},
 		{"expired_time_cap_reached_count", "Runs of the expiry cycle that their time limit ended.", func(v *infoView) any { return v.stats.expireCapped.Load() }},
+		{"engine_longest_turn_usec", "The longest time since the start or CONFIG RESETSTAT that one step held others up: a command from the end of the one before to its own, or a step of background work, in microseconds. Waiting for a lock is in it.", func(v *infoView) any { return v.stats.turns.longest() }},
+		{"engine_longest_<kind>_usec", "The same of one kind of work: command, apply (a sibling's batch), expire, evict, sweep (giving memory back), checkpoint (one row).", func(v *infoView) any {
+			var lines []infoLine
+			for i := range v.stats.turns {
+				lines = append(lines, infoLine{"engine_longest_" + turnNames[i] + "_usec", strconv.FormatInt(v.stats.turns[i].Load(), 10)})
+			}
+			return lines
+		}},
 		{"expire_cycle_cpu_milliseconds", "Time spent in the expiry cycle.", func(v *infoView) any { return v.stats.expireMicros.Load() / 1000 }},
 		{"evicted_keys", "Keys removed to stay within maxmemory.", func(v *infoView) any { return v.engine.EvictedKeys }},
 		{"evicted_to_disk_keys", "Values dropped from memory to stay within maxmemory, whose rows remain.", func(v *infoView) any { return v.engine.EvictedToDisk }},

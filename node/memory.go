@@ -1,6 +1,10 @@
 package node
 
-import "math"
+import (
+	"math"
+
+	"geocache/engine"
+)
 
 // baseBytes is the memory of a server without data or clients, by accounting.
 const baseBytes = 1 << 20
@@ -9,6 +13,20 @@ const baseBytes = 1 << 20
 // base.
 func (n *Node) UsedBytes() int64 {
 	return baseBytes + n.engine.UsedBytes() + n.clients.totals().bytes
+}
+
+// MappedBytes is the memory that data holds outside the Go heap, as of the last
+// Tick or two.
+func (n *Node) MappedBytes() int64 { return n.memory().Mapped }
+
+// memory is the sum over all shards.
+func (n *Node) memory() (all engine.Memory) {
+	for _, m := range n.engine.Memory() {
+		all.Live += m.Live
+		all.Mapped += m.Mapped
+		all.Sparse += m.Sparse
+	}
+	return all
 }
 
 // evictMicros bounds how long one command goes on evicting for everybody, at a
@@ -24,28 +42,83 @@ func evictMicros(tenacity int) int64 {
 	return math.MaxInt64
 }
 
+// hardShare: beyond maxmemory by this part, a command goes on making room
+// whatever its time is. So used memory stays below 1.02 maxmemory and the
+// largest value that is being written.
+const hardShare = 100
+
+// allowExcess lets used memory be beyond a limit that has just come into force,
+// by what it is now: it sinks from there command by command.
+func (n *Node) allowExcess() {
+	n.excess.Store(baseBytes + n.engine.UsedBytes())
+	n.evictMore.Store(true)
+}
+
+// hardLimit is what used memory may not be beyond after a command has made
+// room.
+func (n *Node) hardLimit(limit int64) int64 {
+	return max(limit+limit/hardShare, n.excess.Load())
+}
+
 // fitMemory evicts until used memory is within maxmemory and reports whether
-// it is. As in Redis clients' buffers count.
+// it is. What output buffers hold is not counted against the data, as in
+// Redis, so that evicting cannot feed itself. What removed collections have
+// left is freed before anything is evicted for it.
 func (n *Node) fitMemory() bool {
 	snap := n.conf.Load()
 	limit := snap.MaxMemory
-	over := func() bool { return limit > 0 && baseBytes+n.clients.booked.Load()+n.engine.UsedBytes() > limit }
-	if !over() || n.pause.active() {
+	over := func(limit int64) bool { return limit > 0 && baseBytes+n.engine.UsedBytes() > limit }
+	if !over(limit) || n.pause.active() {
 		return true
 	}
 	now, start, budget := n.wall.NowMs(), n.opts.Micros(), evictMicros(snap.MaxMemoryEvictionTenacity)
-	for over() {
-		if n.engine.EvictStep(now) == 0 {
+	for at := start; over(limit); {
+		if !n.engine.SweepLitter() && n.engine.EvictStep(now) == 0 {
 			// Where values may only go to their rows, rows are wanted first.
 			n.stats.wantRows.Store(true)
 			return false
 		}
-		if n.opts.Micros()-start > budget {
+		was := at
+		at = n.opts.Micros()
+		n.stats.turns.note(evictTurn, at-was)
+		if at-start > budget && !over(n.hardLimit(limit)) {
 			// Time is up but memory does come free: go on with the next
 			// command or Tick.
-			n.evictMore.Store(true)
+			n.allowExcess()
 			return true
 		}
 	}
+	n.excess.Store(0)
 	return true
+}
+
+// Budgets of one Tick for giving memory back, in microseconds: what is in
+// nobody's way, and where removed data waits to be freed.
+const (
+	sweepMicros  = 1000
+	litterMicros = 2500
+)
+
+// sweepMemory gives memory back: at most a tenth of the time between ticks, or
+// a quarter where large removed collections are to be freed.
+func (n *Node) sweepMemory() {
+	start := n.opts.Micros()
+	at := start
+	for n.engine.ReleaseDiscard() {
+		if at = n.opts.Micros(); at-start > litterMicros {
+			return
+		}
+	}
+	budget := int64(sweepMicros)
+	if n.engine.Litter() > 0 {
+		budget = litterMicros
+	}
+	for n.engine.Sweep() {
+		was := at
+		at = n.opts.Micros()
+		n.stats.turns.note(sweepTurn, at-was)
+		if at-start > budget {
+			return
+		}
+	}
 }

@@ -100,6 +100,8 @@ type ProcessInfo struct {
 	UserCPUMicros          int64
 	SysCPUMicros           int64
 	HeapBytes              int64
+	GCCycles               int64
+	GCPauseMicros          int64
 	TotalMemoryBytes       int64
 }
 
@@ -132,6 +134,7 @@ type Node struct {
 	preparing sync.Mutex
 	// evictMore is set where eviction stopped because its time was up.
 	evictMore atomic.Bool
+	excess    atomic.Int64 // see allowExcess
 	// reconfigure serialises CONFIG SET and REGION ADD and REMOVE. It is taken
 	// before every other lock, but by CONFIG SET inside EXEC, which holds the
 	// world and therefore only tries it.
@@ -174,6 +177,7 @@ func Open(o Options) (*Node, error) {
 		return nil, err
 	}
 	n.hookConfig()
+	n.allowExcess()
 	return n, nil
 }
 
@@ -240,7 +244,7 @@ func (n *Node) hookConfig() {
 		return nil
 	})
 	n.conf.OnChange("maxmemory", func(_, _ *config.Snapshot) error {
-		n.evictMore.Store(true)
+		n.allowExcess()
 		return nil
 	})
 	n.conf.OnChangeOf([]string{"region-location", "region-endpoint", "port", "tls-port"}, n.describeSelf)
@@ -278,6 +282,7 @@ func (n *Node) Tick() {
 	n.WakeTimed()
 	n.stir()
 	n.expireCycle(now)
+	n.sweepMemory()
 	if n.evictMore.Swap(false) {
 		n.fitMemory()
 	}
@@ -315,10 +320,14 @@ func (n *Node) expireCycle(nowMs int64) {
 	const tickMicros = 10_000
 	budget := int64(tickMicros) * int64(25+2*(effort-1)) / 100
 	start := n.opts.Micros()
+	at := start
 	for met, reclaimed := 0, 0; ; {
 		m, r := n.engine.ExpireStep(nowMs)
 		met, reclaimed = met+m, reclaimed+r
-		spent := n.opts.Micros() - start
+		was := at
+		at = n.opts.Micros()
+		n.stats.turns.note(expireTurn, at-was)
+		spent := at - start
 		if spent > budget {
 			n.stats.expireCapped.Add(1)
 		} else if m > 0 && (met < expireSteps*effort || reclaimed*10 >= met) {

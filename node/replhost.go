@@ -41,9 +41,11 @@ func (h host) Apply(b op.Batch) error {
 	if n.disk.db.Load().Log.Full() {
 		return replicate.ErrFull
 	}
+	start := n.opts.Micros()
 	if err := n.withRows(func() error { return n.engine.Apply(b, engine.FromSibling, n.wall.NowMs()) }); err != nil {
 		return err
 	}
+	n.noteTurn(applyTurn, start)
 	n.stir()
 	return nil
 }

@@ -23,6 +23,7 @@ type stats struct {
 	wantRows   atomic.Bool   // eviction waits for a checkpoint
 	clockBound atomic.Uint64 // renew the stored bound from this reading on
 	peakBytes  atomic.Int64
+	turns      turns
 
 	expireMicros, expireCapped               atomic.Int64 // of the expiry cycle: time spent, times cut short
 	opsPerSec, inBytesPerSec, outBytesPerSec atomic.Int64
@@ -145,6 +146,9 @@ func (n *Node) ResetStats() {
 		&s.authFailures, &s.errorReplies, &s.expireMicros, &s.expireCapped,
 	} {
 		c.Store(0)
+	}
+	for i := range s.turns {
+		s.turns[i].Store(0)
 	}
 	for i := range s.rows {
 		r := &s.rows[i]

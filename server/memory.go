@@ -9,15 +9,20 @@ import (
 	"runtime/metrics"
 	"strconv"
 	"strings"
+	"sync"
+	"time"
 
 	"geocache/config"
 )
 
+// The floor is the heap size below which collecting is not worth it. Where it
+// is low, collections are frequent but each costs little, because the data is
+// not in the heap; so it is low as long as they are not too frequent.
 const (
-	// heapFloor is the heap size below which collecting is not worth it: a
-	// server with little data would otherwise collect every few megabytes of
-	// requests.
-	heapFloor = 32 << 20
+	minFloor = 4 << 20
+	maxFloor = 32 << 20
+	// A floor that makes collections come closer than busyGap doubles.
+	busyGap = 50 * time.Millisecond
 	// defaultPercent is Go's own growth between collections.
 	defaultPercent = 100
 	// minMemoryLimit keeps the collector from running all the time in a
@@ -25,49 +30,149 @@ const (
 	minMemoryLimit = 64 << 20
 )
 
-// tuneMemory sets the collector's pace. What the operator set with GOGC or
-// GOMEMLIMIT stays.
-func tuneMemory(s *config.Snapshot, log *slog.Logger) {
-	if os.Getenv("GOMEMLIMIT") == "" {
-		if limit := containerLimit(); limit > 0 {
-			// Go counts neither Pebble's caches nor what the kernel charges
-			// for sockets and page tables.
-			room := limit - limit/16 - s.PebbleCacheSize - 2*s.PebbleMemtableSize
-			debug.SetMemoryLimit(max(room, minMemoryLimit))
-		}
-	}
-	if os.Getenv("GOGC") == "" {
-		keepFloor(&gcWatch{percent: defaultPercent, log: log})
-	}
-}
+const (
+	// paceEvery is how often the heap is looked at in between.
+	paceEvery = 250 * time.Millisecond
+	// calmBytes is what is allocated in that time at most while little goes on.
+	calmBytes = 1 << 20
+	// Memory that is not in use goes back to the system in calm times, if it
+	// is that much, and that part of the live heap.
+	wasteFloor = 1 << 20
+	wasteShare = 4
+)
 
-// gcWatch is garbage at every collection, so that its cleanup can set the pace
-// of the next: the floor must be given up at once when the heap outgrows it.
-type gcWatch struct {
+// heapPace sets the collector's pace and gives memory back after bursts. What
+// the operator set with GOGC or GOMEMLIMIT stays.
+type heapPace struct {
+	log *slog.Logger
+	// limit is the container's, less what Go never counts; 0: not ours to set.
+	limit   int64
+	floored bool // the pace is ours to set
+
+	mu      sync.Mutex // guards all below
 	percent int
-	log     *slog.Logger
+	floor   uint64
+	last    time.Time // of the last collection
+	allocs  uint64    // as of the last step
+	// tidy: nothing was allocated since memory was given back, but what calm
+	// times allow for.
+	tidy     bool
+	setLimit int64
 }
 
-func keepFloor(w *gcWatch) {
-	if p := floorPercent(liveHeap()); p != w.percent {
-		w.percent = p
-		debug.SetGCPercent(p)
-		w.log.Debug("collector's pace changed", "percent", p)
+func newHeapPace(s *config.Snapshot, log *slog.Logger) *heapPace {
+	p := &heapPace{log: log, percent: defaultPercent, floor: minFloor, floored: os.Getenv("GOGC") == "", last: time.Now()}
+	if limit := containerLimit(); limit > 0 && os.Getenv("GOMEMLIMIT") == "" {
+		// Go counts neither Pebble's caches nor what the kernel charges for
+		// sockets and page tables.
+		p.limit = limit - limit/16 - s.PebbleCacheSize - 2*s.PebbleMemtableSize
+		p.fitLimit(0)
 	}
-	runtime.SetFinalizer(w, keepFloor)
+	if p.floored {
+		follow(&collection{p})
+	}
+	return p
+}
+
+// collection is garbage at every collection, so that its finalizer can set the
+// pace of the next: the floor must be given up at once when the heap outgrows
+// it.
+type collection struct{ pace *heapPace }
+
+func follow(c *collection) {
+	c.pace.collected(time.Now())
+	runtime.SetFinalizer(c, follow)
+}
+
+// collected follows a collection.
+func (p *heapPace) collected(now time.Time) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if now.Sub(p.last) < busyGap && p.floor < maxFloor && !p.tidy {
+		p.floor *= 2
+	}
+	p.last = now
+	p.setPercent()
+}
+
+// setPercent puts the floor into force. Needs mu.
+func (p *heapPace) setPercent() {
+	if want := floorPercent(liveHeap(), p.floor); want != p.percent {
+		p.percent = want
+		debug.SetGCPercent(want)
+		p.log.Debug("collector's pace changed", "percent", want)
+	}
+}
+
+// step gives memory back once a burst is over, and fits the limit to the data,
+// dataBytes outside the Go heap. It is called every paceEvery.
+func (p *heapPace) step(dataBytes int64) {
+	if p.limit > 0 {
+		p.fitLimit(dataBytes)
+	}
+	if !p.calm() {
+		return
+	}
+	live, held := liveHeap(), heapHeld()
+	if held < live+max(wasteFloor, live/wasteShare) {
+		return
+	}
+	runtime.GC() // pools of buffers outlive one collection
+	debug.FreeOSMemory()
+}
+
+// calm reports whether a burst has ended since the last step that said so.
+func (p *heapPace) calm() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	was := p.allocs
+	p.allocs = readMetric("/gc/heap/allocs:bytes")
+	if p.allocs-was > calmBytes {
+		p.tidy = false
+		return false
+	}
+	if p.tidy {
+		return false
+	}
+	p.tidy = true
+	if p.floored && p.floor != minFloor {
+		p.floor = minFloor
+		p.setPercent()
+	}
+	return true
+}
+
+// fitLimit leaves the heap what the data has not taken. Every change stops the
+// world, so small ones are not made.
+func (p *heapPace) fitLimit(dataBytes int64) {
+	room := max(p.limit-dataBytes, minMemoryLimit)
+	if diff := room - p.setLimit; diff > p.limit/32 || diff < -p.limit/32 || p.setLimit == 0 {
+		p.setLimit = room
+		debug.SetMemoryLimit(room)
+	}
 }
 
 // floorPercent is the growth that lets the heap reach the floor, at least
-// Go's own, in coarse steps because every change stops the world.
-func floorPercent(live uint64) int {
-	const step = 50
-	if live == 0 {
-		live = 1 << 20
+// Go's own, in coarse steps because every change stops the world. Go itself
+// has a floor, of 4 MB at its own growth and in proportion to it.
+func floorPercent(live, floor uint64) int {
+	const (
+		step    = 50
+		goFloor = 4 << 20
+	)
+	grow := floor * 100 / goFloor
+	if live > 0 {
+		grow = min(grow, (max(floor, live)-live)*100/live)
 	}
-	if live >= heapFloor/2 {
-		return defaultPercent
-	}
-	return max(defaultPercent, int((heapFloor-live)*100/live)/step*step)
+	return max(defaultPercent, int(grow)/step*step)
+}
+
+// collections is how many there were, and for how many microseconds they
+// stopped the world in all.
+func collections() (cycles, pauseMicros int64) {
+	var s debug.GCStats
+	debug.ReadGCStats(&s)
+	return s.NumGC, s.PauseTotal.Microseconds()
 }
 
 func liveHeap() uint64 { return readMetric("/gc/heap/live:bytes") }
@@ -75,6 +180,11 @@ func liveHeap() uint64 { return readMetric("/gc/heap/live:bytes") }
 // heapBytes is what the process holds for Go's heap.
 func heapBytes() int64 {
 	return int64(min(readMetric("/memory/classes/heap/objects:bytes")+readMetric("/memory/classes/heap/unused:bytes"), math.MaxInt64))
+}
+
+// heapHeld is heapBytes with what is free but not given back.
+func heapHeld() uint64 {
+	return uint64(heapBytes()) + readMetric("/memory/classes/heap/free:bytes")
 }
 
 func readMetric(name string) uint64 {

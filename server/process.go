@@ -24,6 +24,7 @@ func (s *Server) process() node.ProcessInfo {
 		ConfigFile: s.opts.ConfigFile, TCPPort: snap.Port,
 		RSSBytes: residentBytes(), HeapBytes: heapBytes(), TotalMemoryBytes: machineBytes(),
 	}
+	p.GCCycles, p.GCPauseMicros = collections()
 	if p.TCPPort == 0 {
 		p.TCPPort = snap.TLSPort
 	}

@@ -61,6 +61,7 @@ type Server struct {
 	hub    *hub
 	listen *listeners
 	loops  *loops
+	pace   *heapPace
 	// running is node from when it serves.
 	running atomic.Pointer[node.Node]
 	links   *links
@@ -157,7 +158,7 @@ func (s *Server) live() error {
 	if err := fitMaxClients(s.conf, s.log); err != nil {
 		return err
 	}
-	tuneMemory(snap, s.log)
+	s.pace = newHeapPace(snap, s.log)
 	removePid, err := writePidFile(inDir(snap.Dir, snap.PidFile))
 	if err != nil {
 		return err
@@ -220,6 +221,7 @@ func (s *Server) open(snap *config.Snapshot) error {
 	s.hookFiles()
 	s.links = newLinks(n, s.conf, s.log)
 	s.loops = startLoops(n, s.links, s.wakeLog, s.wakeLinks, s.wakeTimers)
+	s.loops.every(paceEvery, nil, func() { s.pace.step(n.MappedBytes()) })
 	s.log.Info("Server initialized")
 	s.running.Store(n)
 	s.listen.serve()
@@ -239,8 +241,8 @@ func (s *Server) openNode(snap *config.Snapshot) (*node.Node, error) {
 	o := node.Options{
 		Config: s.conf, Wall: wall, Micros: wall.NowMicros, Seed: clock.SystemSeed(),
 		OpenStore: s.openStore, Pages: pages(),
-		Spawn:     func(f func()) { go f() },
-		Log:       s.log, RunID: hex.EncodeToString(id[:]), GeoIP: places,
+		Spawn: func(f func()) { go f() },
+		Log:   s.log, RunID: hex.EncodeToString(id[:]), GeoIP: places,
 		WakeLog: s.wakeLog.ring, WakeLinks: s.wakeLinks.ring, WakeTimers: s.wakeTimers.ring,
 		SaveFile: s.saveFile, LoadFile: s.loadFile,
 		Stop: s.askStop, Process: s.process,

@@ -15,15 +15,18 @@ import (
 )
 
 func TestFloorPercent(t *testing.T) {
-	for live, want := range map[uint64]int{0: 3100, 1 << 20: 3100, 4 << 20: 700, 16 << 20: 100, 1 << 30: 100} {
-		if got := floorPercent(live); got != want {
+	const floor = 32 << 20
+	for live, want := range map[uint64]int{0: 800, 1 << 20: 800, 4 << 20: 700, 16 << 20: 100, 1 << 30: 100} {
+		got := floorPercent(live, floor)
+		if got != want {
 			t.Errorf("%d live: %d, want %d", live, got, want)
 		}
-		if live > 0 && live < heapFloor/2 {
-			if goal := live * uint64(100+floorPercent(live)) / 100; goal > heapFloor {
-				t.Errorf("%d live: grows to %d", live, goal)
-			}
+		if goal := live * uint64(100+got) / 100; live < floor/2 && goal > floor {
+			t.Errorf("%d live: grows to %d", live, goal)
 		}
+	}
+	if got := floorPercent(1<<20, minFloor); got != defaultPercent {
+		t.Errorf("at the lowest floor: %d", got)
 	}
 }
 
