@@ -150,13 +150,6 @@ type editing struct {
 	c  *content
 }
 
-func (m *editing) tree(part op.Part) *tree.Tree {
-	if part == op.Aux {
-		return &m.c.aux
-	}
-	return &m.c.main
-}
-
 // insert, replace and remove are the only changes of trees; each can be undone.
 func (m *editing) insert(tr *tree.Tree, rank int, el tree.Elem) {
 	if m.t != nil {
@@ -166,16 +159,35 @@ func (m *editing) insert(tr *tree.Tree, rank int, el tree.Elem) {
 }
 
 func (m *editing) replace(tr *tree.Tree, rank int, el tree.Elem) {
+	m.overwrite(tr, rank, tr.At(rank), el)
+}
+
+// overwrite is replace where was, which is at the rank, was just found. A value
+// that stays as long is written where it lies.
+func (m *editing) overwrite(tr *tree.Tree, rank int, was, el tree.Elem) {
 	if m.t != nil {
-		m.t.logUndo(collUndo{kind: undoReplace, x: m.x, tr: tr, rank: rank, was: m.t.keep(tr.At(rank))})
+		m.t.logUndo(collUndo{kind: undoReplace, x: m.x, tr: tr, rank: rank, was: m.t.keep(was)})
+	}
+	if len(was.Val) == len(el.Val) && string(was.Ext) == string(el.Ext) && string(was.Key) == string(el.Key) {
+		copy(was.Val, el.Val)
+		return
 	}
 	tr.Replace(rank, el)
 }
 
 // What remove returns lives as long as the tx.
 func (m *editing) remove(tr *tree.Tree, rank int) (was tree.Elem) {
+	if m.t == nil {
+		tr.Delete(rank)
+		return tree.Elem{}
+	}
+	return m.removeFound(tr, rank, tr.At(rank))
+}
+
+// removeFound is remove where was, which is at the rank, was just found.
+func (m *editing) removeFound(tr *tree.Tree, rank int, was tree.Elem) tree.Elem {
 	if m.t != nil {
-		was = m.t.keep(tr.At(rank))
+		was = m.t.keep(was)
 		m.t.logUndo(collUndo{kind: undoRemove, x: m.x, tr: tr, rank: rank, was: was})
 	}
 	tr.Delete(rank)
@@ -247,7 +259,6 @@ func (m *editing) toLarge() {
 // put makes a member of a hash, set or stream what el says; the key of el is the
 // member. It reports whether the member is new. Nothing is emitted.
 func (m *editing) put(part op.Part, el op.Elem) (added bool) {
-	tr := m.tree(part)
 	if m.c.typ == op.TypeStream {
 		return m.putStream(part, el)
 	}
@@ -255,27 +266,34 @@ func (m *editing) put(part op.Part, el op.Elem) (added bool) {
 		return false // no other type has members there
 	}
 	old, rank, found := m.c.find(el.Key)
-	was := fieldDeadline(old.Ext)
+	m.putFound(el, old, rank, found)
+	return !found
+}
+
+// putFound is put for a member of a hash or set that find was asked for.
+func (m *editing) putFound(el op.Elem, old tree.Elem, rank int, found bool) {
+	was, fits := fieldDeadline(old.Ext), false
 	if found {
 		m.countTTL(old.Ext, el.Ext)
-		m.fit(len(el.Val))
-		if m.c.form == formLarge && len(old.Key) == len(el.Key) { // it was converted just now
-			_, rank, _ = m.c.find(el.Key)
-		}
+		fits = m.fit(len(el.Val))
 	} else {
 		m.countTTL(nil, el.Ext)
-		if m.admit(el) {
-			_, rank, _ = m.c.find(el.Key)
-		}
+		fits = m.admit(el)
+	}
+	if !fits { // it has another form now
+		old, rank, _ = m.c.find(el.Key)
 	}
 	var buf [64]byte
-	key := el.Key
+	with := tree.Elem{Key: el.Key, Val: el.Val, Ext: el.Ext}
 	if m.c.form == formLarge {
-		key = hashKey(buf[:0], el.Key)
+		with.Key = hashKey(buf[:0], el.Key)
 	}
-	m.place(tr, rank, found, tree.Elem{Key: key, Val: el.Val, Ext: el.Ext})
+	if found {
+		m.overwrite(&m.c.main, rank, old, with)
+	} else {
+		m.insert(&m.c.main, rank, with)
+	}
 	m.schedule(el.Key, was, fieldDeadline(el.Ext))
-	return !found
 }
 
 func (m *editing) place(tr *tree.Tree, rank int, found bool, el tree.Elem) {
@@ -287,23 +305,25 @@ func (m *editing) place(tr *tree.Tree, rank int, found bool, el tree.Elem) {
 }
 
 // admit gives the collection the form that it needs to take in one more
-// member, and reports whether that changed places.
+// member, and reports whether it had that.
 func (m *editing) admit(el op.Elem) bool {
 	if m.c.typ == op.TypeSet {
 		return m.admitMember(el.Key)
 	}
 	if m.c.form != formLarge && (m.c.main.Len() >= m.p.Forms.HashEntries || len(el.Key) > m.p.Forms.HashValue || len(el.Val) > m.p.Forms.HashValue) {
 		m.toLarge()
-		return true
+		return false
 	}
-	return false
+	return true
 }
 
 // fit is admit for a new value of a member that is there.
-func (m *editing) fit(valLen int) {
+func (m *editing) fit(valLen int) bool {
 	if m.c.typ == op.TypeHash && m.c.form != formLarge && (valLen > m.p.Forms.HashValue || m.c.main.Len() > m.p.Forms.HashEntries) {
 		m.toLarge()
+		return false
 	}
+	return true
 }
 
 // take removes a member and reports whether it was there. Nothing is emitted.
@@ -329,7 +349,7 @@ func (m *editing) takeAt(el tree.Elem, rank int) {
 	if m.c.typ == op.TypeZSet {
 		m.unindex(el.Key[scoreLen:])
 	}
-	m.remove(&m.c.main, rank)
+	m.removeFound(&m.c.main, rank, el)
 }
 
 // The annotation of a member: a flag byte, then what the flags name.
@@ -494,16 +514,21 @@ func (t *Tx) present(k Key, typ op.Type) (*content, error) {
 // change is the collection of type typ under k for a change, made where there
 // is none. The caller ends with editing.done.
 func (t *Tx) change(k Key, typ op.Type) (*editing, error) {
-	if x := t.value(k); x != nil && x.typ() != typ {
+	u := t.edit(k)
+	live := u.x.exists() && !t.expired(&u.x.state)
+	if live && u.x.typ() != typ {
 		return nil, ErrWrongType
 	}
-	return t.toChange(k, typ), nil
+	return t.editingOf(u, typ, live), nil
 }
 
 // toChange is change where the type is known to be right.
 func (t *Tx) toChange(k Key, typ op.Type) *editing {
 	u := t.edit(k)
-	live := u.x.exists() && !t.expired(&u.x.state)
+	return t.editingOf(u, typ, u.x.exists() && !t.expired(&u.x.state))
+}
+
+func (t *Tx) editingOf(u *undo, typ op.Type, live bool) *editing {
 	if !live {
 		t.startAfresh(u)
 	}

@@ -182,17 +182,15 @@ func (t *Tx) HashSet(k Key, pairs [][]byte, ch FieldChange) (added int, err erro
 	var ext [16]byte
 	for i := 0; i+1 < len(pairs); i += 2 {
 		ms := ch.DeadlineMs
-		old, _, found := m.c.find(pairs[i])
-		if found && expiredField(old.Ext, t.now) {
-			found = false
-		} else if found && ch.Keep {
+		old, rank, found := m.c.find(pairs[i])
+		switch {
+		case !found, expiredField(old.Ext, t.now):
+			added++
+		case ch.Keep:
 			ms = fieldDeadline(old.Ext)
 		}
-		if !found {
-			added++
-		}
 		el := op.Elem{Key: pairs[i], Val: pairs[i+1], Ext: appendDeadline(ext[:0], ms)}
-		m.put(op.Main, el)
+		m.putFound(el, old, rank, found)
 		m.emitPut(op.Main, el)
 	}
 	m.done(k)
@@ -212,17 +210,13 @@ func (t *Tx) takeMembers(k Key, typ op.Type, members [][]byte) (removed int, err
 	}
 	var m *editing
 	for _, member := range members {
-		if m == nil {
-			if _, _, found := c.find(member); !found {
-				continue
-			}
-			if m, err = t.change(k, typ); err != nil {
-				return 0, err
-			}
-		}
-		el, rank, found := m.c.find(member)
+		el, rank, found := c.find(member)
 		if !found {
 			continue
+		}
+		if m == nil {
+			m = t.toChange(k, typ)
+			c = m.c // which holds the same, until it is changed
 		}
 		if !expiredField(el.Ext, t.now) {
 			removed++
@@ -242,9 +236,9 @@ func (t *Tx) HashSetDeadline(k Key, field []byte, ms int64) error {
 	if err != nil {
 		return err
 	}
-	if old, _, found := m.c.find(field); found {
+	if old, rank, found := m.c.find(field); found {
 		el := op.Elem{Key: field, Val: append([]byte(nil), old.Val...), Ext: appendDeadline(nil, ms)}
-		m.put(op.Main, el)
+		m.putFound(el, old, rank, true)
 		m.emitPut(op.Main, el)
 	}
 	m.done(k)
@@ -254,22 +248,35 @@ func (t *Tx) HashSetDeadline(k Key, field []byte, ms int64) error {
 // HashIncr adds delta to the integer in a field, which counts as 0 where it is
 // missing. The field keeps its deadline.
 func (t *Tx) HashIncr(k Key, field []byte, delta int64) (int64, error) {
-	h, err := t.HashToEdit(k)
+	c, err := t.present(k, op.TypeHash)
 	if err != nil {
 		return 0, err
 	}
-	cur := int64(0)
-	if val, ok := h.Get(field); ok {
-		if cur, ok = parseInt(val); !ok {
+	if c == nil {
+		_, err = t.HashSet(k, [][]byte{field, appendInt(nil, delta)}, FieldChange{})
+		return delta, err
+	}
+	cur, ms := int64(0), int64(0)
+	old, rank, found := c.find(field)
+	if found && !expiredField(old.Ext, t.now) {
+		ok := false
+		if cur, ok = parseInt(old.Val); !ok {
 			return 0, ErrHashNotInteger
 		}
+		ms = fieldDeadline(old.Ext)
 	}
 	sum, err := addInt(cur, delta)
 	if err != nil {
 		return 0, err
 	}
-	_, err = t.HashSet(k, [][]byte{field, appendInt(nil, sum)}, FieldChange{Keep: true})
-	return sum, err
+	m := t.toChange(k, op.TypeHash)
+	var text [20]byte
+	var ext [16]byte
+	el := op.Elem{Key: field, Val: appendInt(text[:0], sum), Ext: appendDeadline(ext[:0], ms)}
+	m.putFound(el, old, rank, found)
+	m.emitPut(op.Main, el)
+	m.done(k)
+	return sum, nil
 }
 
 // HashIncrFloat is HashIncr for numbers with a fraction; delta is text. It

@@ -21,11 +21,12 @@ func (t *Tx) SetAdd(k Key, members ...[]byte) (added int, err error) {
 		return 0, err
 	}
 	for _, member := range members {
-		if _, _, found := m.c.find(member); found {
+		_, rank, found := m.c.find(member)
+		if found {
 			continue
 		}
 		el := op.Elem{Key: member}
-		m.put(op.Main, el)
+		m.putFound(el, tree.Elem{}, rank, false)
 		m.emitPut(op.Main, el)
 		added++
 	}
@@ -93,20 +94,20 @@ func (t *Tx) defaultDeadline() int64 {
 }
 
 // admitMember gives a set the form that it needs to take in one more member,
-// and reports whether that changed places.
+// and reports whether it had that.
 func (m *editing) admitMember(member []byte) bool {
 	c, f := m.c, &m.p.Forms
 	if c.form == formLarge {
-		return false
+		return true
 	}
 	_, isInt := parseInt(member)
 	if c.main.Len() == 0 && c.form == formPacked && isInt && f.SetInts > 0 {
 		c.form = formInts
-		return true
+		return false
 	}
 	switch {
 	case c.form == formInts && isInt && c.main.Len() < f.SetInts:
-		return false
+		return true
 	case c.form == formInts && !isInt && c.main.Len() < f.SetEntries && len(member) <= f.SetValue && m.widest() <= f.SetValue:
 		m.rebuild(formPacked, func(from *content) {
 			from.main.Ascend(0, func(el tree.Elem) bool {
@@ -114,12 +115,12 @@ func (m *editing) admitMember(member []byte) bool {
 				return true
 			})
 		})
-		return true
-	case c.form == formPacked && c.main.Len() < f.SetEntries && len(member) <= f.SetValue:
 		return false
+	case c.form == formPacked && c.main.Len() < f.SetEntries && len(member) <= f.SetValue:
+		return true
 	}
 	m.toLarge()
-	return true
+	return false
 }
 
 // widest is the length of the longest member of a set of integers, which is
