@@ -20,7 +20,7 @@ func unitArg() Arg {
 }
 
 func geoPlaceRows() []Row {
-	const one = "O(1) for each member requested."
+	const one = "O(log(N)) for each member requested, where N is the number of elements in the sorted set."
 	return []Row{
 		{
 			Name: "geoadd", Arity: -5, Flags: Write | DenyOOM, ACL: CatGeo, Keys: One(RW | Update), Run: geoAdd,
@@ -34,7 +34,7 @@ func geoPlaceRows() []Row {
 		},
 		{
 			Name: "geodist", Arity: -4, Flags: ReadOnly, ACL: CatGeo, Keys: One(RO | Access), Run: geoDist,
-			Doc: geoDoc("3.2.0", "O(1)", "Answers how far apart two members are.",
+			Doc: geoDoc("3.2.0", "O(log(N))", "Answers how far apart two members are.",
 				keyArg(0), strArg("member1"), strArg("member2"), optional(unitArg())),
 		},
 		{
@@ -109,8 +109,10 @@ func geoSearchRows() []Row {
 func geoRadiusRows() []Row {
 	const (
 		cost     = "O(N+log(M)) where N is the number of elements inside the bounding box of the circular area delimited by center and radius and M is the number of items inside the index."
-		byRadius = "`GEOSEARCH` with the `BYRADIUS` argument"
-		orStore  = "`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` argument"
+		search   = "`GEOSEARCH` with the "
+		orStore  = "`GEOSEARCH` and `GEOSEARCHSTORE` with the "
+		byRadius = "`BYRADIUS` argument"
+		byMember = "`BYRADIUS` and `FROMMEMBER` arguments"
 	)
 	var (
 		newAny  = History{"6.2.0", "Added the `ANY` option for `COUNT`."}
@@ -135,22 +137,22 @@ func geoRadiusRows() []Row {
 		{
 			Name: "georadius", Arity: -6, Flags: Write | DenyOOM, ACL: CatGeo, Keys: stored(6), Run: geoRadius,
 			Doc: deprecated(history(geoDoc("3.2.0", cost, "Answers the members within a distance of a point, or makes a sorted set of them.",
-				args(pointArgs(), store)...), newAny, newCase), "6.2.0", orStore),
+				args(pointArgs(), store)...), newAny, newCase), "6.2.0", orStore+byRadius),
 		},
 		{
 			Name: "georadius_ro", Arity: -6, Flags: ReadOnly, ACL: CatGeo, Keys: One(RO | Access), Run: geoRadiusRO,
 			Doc: deprecated(history(geoDoc("3.2.10", cost, "Answers the members within a distance of a point.",
-				args(pointArgs())...), newAny, newCase), "6.2.0", byRadius),
+				args(pointArgs())...), newAny, newCase), "6.2.0", search+byRadius),
 		},
 		{
 			Name: "georadiusbymember", Arity: -5, Flags: Write | DenyOOM, ACL: CatGeo, Keys: stored(5), Run: geoRadiusByMember,
 			Doc: deprecated(history(geoDoc("3.2.0", cost, "Answers the members within a distance of a member, or makes a sorted set of them.",
-				args(member, store)...), newAny, newCase), "6.2.0", orStore+" and `FROMMEMBER`"),
+				args(member, store)...), newAny, newCase), "6.2.0", orStore+byMember),
 		},
 		{
 			Name: "georadiusbymember_ro", Arity: -5, Flags: ReadOnly, ACL: CatGeo, Keys: One(RO | Access), Run: geoRadiusByMemberRO,
 			Doc: deprecated(history(geoDoc("3.2.10", cost, "Answers the members within a distance of a member.",
-				args(member)...), newAny, newCase), "6.2.0", byRadius+" and `FROMMEMBER`"),
+				args(member)...), newAny, newCase), "6.2.0", search+byMember),
 		},
 	}
 }
