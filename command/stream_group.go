@@ -175,7 +175,21 @@ const never = -1
 // addConsumer makes a consumer of a group.
 func (c *Ctx) addConsumer(e *engine.StreamEdit, g *engine.StreamGroup, k engine.Key, name []byte) engine.StreamConsumer {
 	c.Event(engine.EventStream, "xgroup-createconsumer", k)
-	return e.AddConsumer(g, name, c.NowMs(), never)
+	active := int64(never)
+	if c.Out.Compat() == resp.Compat70 {
+		active = c.NowMs()
+	}
+	return e.AddConsumer(g, name, c.NowMs(), active)
+}
+
+// touchConsumer notes that a consumer is here, and whether it got something.
+// 7.0 knows only the former.
+func (c *Ctx) touchConsumer(e *engine.StreamEdit, consumer *engine.StreamConsumer, got bool) {
+	consumer.SeenMs = c.NowMs()
+	if got || c.Out.Compat() == resp.Compat70 {
+		consumer.ActiveMs = c.NowMs()
+	}
+	e.TouchConsumer(consumer)
 }
 
 func xGroupDelConsumer(c *Ctx) {

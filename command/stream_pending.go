@@ -269,11 +269,7 @@ func (cl *claimer) meet() {
 // end completes the change.
 func (cl *claimer) end() {
 	if cl.met {
-		cl.consumer.SeenMs = cl.c.NowMs()
-		if cl.got {
-			cl.consumer.ActiveMs = cl.c.NowMs()
-		}
-		cl.e.TouchConsumer(&cl.consumer)
+		cl.c.touchConsumer(cl.e, &cl.consumer, cl.got)
 	}
 	cl.e.Done()
 }

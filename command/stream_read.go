@@ -350,7 +350,7 @@ func (r *streamRead) serveGroup(c *Ctx, k engine.Key, from readFrom) bool {
 	default:
 		rd.deliver(claimable)
 	}
-	rd.note()
+	c.touchConsumer(e, &rd.consumer, rd.got)
 	e.Done()
 	return served
 }
@@ -361,15 +361,6 @@ func (rd *groupReader) meet() {
 	if rd.consumer, ok = rd.e.Consumer(&rd.g, rd.streamRead.consumer); !ok {
 		rd.consumer = rd.c.addConsumer(rd.e, &rd.g, rd.k, rd.streamRead.consumer)
 	}
-}
-
-// note remembers when the consumer was here, and what for.
-func (rd *groupReader) note() {
-	rd.consumer.SeenMs = rd.c.NowMs()
-	if rd.got {
-		rd.consumer.ActiveMs = rd.c.NowMs()
-	}
-	rd.e.TouchConsumer(&rd.consumer)
 }
 
 // history replies with what is pending at the consumer behind an id. An entry
