@@ -46,6 +46,9 @@ func (c *Ctx) TakeBlock() *Block {
 // means now; 0, the text for no timeout, means none. A fraction of a
 // millisecond counts as one, as in Redis.
 func deadlineIn(c *Ctx, arg []byte) (deadlineMs int64, err resp.Error) {
+	if n, ok := resp.ParseInt(arg); ok && 0 <= n && n < math.MaxInt32 {
+		return deadlineAfter(c, n*1000)
+	}
 	sec, ok := engine.ParseFloat(arg)
 	if !ok {
 		return 0, resp.ErrTimeoutNotFloat

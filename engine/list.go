@@ -7,7 +7,7 @@ import (
 
 // Elements is a list as a tx sees it. It is valid until the tx changes the key
 // or ends; the slices it hands out are, too.
-type Elements struct{ c *content }
+type Elements content
 
 // List is the list under k, nil for a missing key. It counts as a read.
 func (t *Tx) List(k Key) (*Elements, error) { return elements(t.collection(k, op.TypeList)) }
@@ -17,10 +17,7 @@ func (t *Tx) List(k Key) (*Elements, error) { return elements(t.collection(k, op
 func (t *Tx) ListToEdit(k Key) (*Elements, error) { return elements(t.present(k, op.TypeList)) }
 
 func elements(c *content, err error) (*Elements, error) {
-	if c == nil {
-		return nil, err
-	}
-	return &Elements{c}, nil
+	return (*Elements)(c), err
 }
 
 // Len is the number of elements, 0 for nil.
@@ -28,20 +25,20 @@ func (l *Elements) Len() int {
 	if l == nil {
 		return 0
 	}
-	return l.c.main.Len()
+	return l.main.Len()
 }
 
 // At is the element at an index from 0, which must be there.
-func (l *Elements) At(i int) []byte { return l.c.main.At(i).Val }
+func (l *Elements) At(i int) []byte { return l.main.At(i).Val }
 
 // Ascend visits elements from an index to the end until fn is false.
 func (l *Elements) Ascend(i int, fn func(val []byte) bool) {
-	l.c.main.Ascend(i, func(el tree.Elem) bool { return fn(el.Val) })
+	l.main.Ascend(i, func(el tree.Elem) bool { return fn(el.Val) })
 }
 
 // Descend visits elements from an index to the start until fn is false.
 func (l *Elements) Descend(i int, fn func(val []byte) bool) {
-	l.c.main.Descend(i, func(el tree.Elem) bool { return fn(el.Val) })
+	l.main.Descend(i, func(el tree.Elem) bool { return fn(el.Val) })
 }
 
 // ListInsert puts vals, in their order, before the element that has the index
