@@ -13,8 +13,8 @@
 // locks are held.
 //
 // Locks, in this order: the lock of a background walk (expire, evict, forget, sweep);
-// shard locks, ascending by number; whatever Sink takes (the node's commit
-// lock). No lock is held over I/O.
+// shard locks, ascending by number; a group's, or whatever Sink takes (the
+// node's commit lock). No lock is held over I/O.
 //
 // Invariants: an entry changes only under its shard's lock; a provisional
 // stamp never outlives its tx; every change since the last checkpoint is in
@@ -145,6 +145,7 @@ type Engine struct {
 		pool   lru.Pool
 		policy lru.Policy // of the pool's scores
 	}
+	groups []*group
 	shared lru.Shared
 	term   atomic.Uint32 // counts changes of the kind of policy
 	forget struct {
@@ -184,7 +185,8 @@ type shard struct {
 	buriedIn map[RowKey]uint32
 	watches  map[watchKey][]*Watch
 	scratch  entry // see Engine.opened
-	adaptive adaptive
+	group    *group
+	told     int // entries, see group.tell; the group's lock guards it
 	waits    waits
 	memory   shardMemory
 }
@@ -219,6 +221,7 @@ func New(o Options) *Engine {
 	for i := range n {
 		e.shards = append(e.shards, &shard{index: i, dbs: make([]*table, o.Databases), watches: map[watchKey][]*Watch{}})
 	}
+	e.makeGroups()
 	for i := range e.dbMap {
 		e.dbMap[i] = i
 	}

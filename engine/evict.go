@@ -2,6 +2,8 @@ package engine
 
 import (
 	"encoding/binary"
+	"slices"
+	"sync"
 
 	"github.com/zeebo/xxh3"
 
@@ -9,7 +11,7 @@ import (
 	"geocache/op"
 )
 
-// This file evicts, and keeps what package lru wants to know of a shard.
+// This file evicts, and keeps what package lru wants to know of the shards.
 //
 // Candidates are known by handle, the key's hash with the stored database in
 // it, and are looked up again when their turn comes: they may be gone or have
@@ -206,46 +208,78 @@ func (e *Engine) evictRecord(s *shard, db int, r rec, p *Params) int64 {
 	return max(was-t.arena.LiveBytes(), 1)
 }
 
-// adaptive is what the adaptive policy knows of a shard.
-type adaptive struct {
-	state   *lru.State // nil until the policy is in force
-	term    uint32     // of Engine.term: a state of an earlier one is void
-	counted int64      // bytes in Engine.used
+// group is some shards of which the adaptive policy knows together: a state of
+// few entries judges with noise, and more shards than states keep cores apart.
+// Its lock is below those of its shards.
+type group struct {
+	shards []*shard // ascending by number
+
+	mu    sync.Mutex
+	state *lru.State // nil until the policy is in force
+	term  uint32     // of Engine.term: a state of an earlier one is void
+	// live is the sum of what its shards last told.
+	live    int
+	counted int64 // bytes in Engine.used
+
 	// pressure is what the last offers came to; Engine.evict guards it.
 	pressure uint64
 }
 
-// adaptiveState is the state of a shard, made where there is none.
-func (e *Engine) adaptiveState(s *shard) *lru.State {
-	a := &s.adaptive
-	if term := e.term.Load(); a.state == nil || a.term != term {
-		a.state, a.term = lru.NewState(&e.shared, len(e.shards)), term
-		e.countAdaptive(s)
+// maxGroups: of a loop a little larger than a cache of 1,000 keys 64 states lose
+// one point of hits, which 16 keep.
+const maxGroups = 16
+
+// makeGroups shares the shards out.
+func (e *Engine) makeGroups() {
+	each := max(len(e.shards)/maxGroups, 1)
+	for shards := range slices.Chunk(e.shards, each) {
+		g := &group{shards: shards}
+		e.groups = append(e.groups, g)
+		for _, s := range shards {
+			s.group = g
+		}
 	}
-	return a.state
 }
 
-// countAdaptive brings used memory into line with a shard's state.
-func (e *Engine) countAdaptive(s *shard) {
-	a, now := &s.adaptive, int64(0)
-	if a.state != nil {
-		now = int64(a.state.Bytes())
+// adaptiveState is the state of a locked group, made where there is none.
+func (e *Engine) adaptiveState(g *group) *lru.State {
+	if term := e.term.Load(); g.state == nil || g.term != term {
+		g.state, g.term = lru.NewState(&e.shared, len(e.groups)), term
+		e.countAdaptive(g)
 	}
-	e.used.Add(now - a.counted)
-	a.counted = now
+	return g.state
 }
 
-// retire gives the state back where the policy is another one.
+// countAdaptive brings used memory into line with a group's state.
+func (e *Engine) countAdaptive(g *group) {
+	now := int64(0)
+	if g.state != nil {
+		now = int64(g.state.Bytes())
+	}
+	e.used.Add(now - g.counted)
+	g.counted = now
+}
+
+// retire gives a state back where the policy is another one.
 func (e *Engine) retire(s *shard, p *Params) {
-	if s.adaptive.state != nil && p.Policy.Kind() != lru.KindTinyLFU {
+	if p.Policy.Kind() != lru.KindTinyLFU {
 		e.forgetUses(s)
 	}
 }
 
 // forgetUses makes the state begin anew.
 func (e *Engine) forgetUses(s *shard) {
-	s.adaptive.state = nil
-	e.countAdaptive(s)
+	g := s.group
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.state = nil
+	e.countAdaptive(g)
+}
+
+// tell brings the group's number of entries into line with a locked shard's.
+func (g *group) tell(s *shard, live int) {
+	g.live += live - s.told
+	s.told = live
 }
 
 // wordMade is the word of an entry made now.
@@ -253,14 +287,21 @@ func (e *Engine) wordMade(s *shard, x *entry, p *Params, nowMs int64) lru.Word {
 	if p.Policy.Kind() != lru.KindTinyLFU {
 		return p.Policy.Init(nowMs)
 	}
-	w := e.adaptiveState(s).OnInsert(handleOf(x.hash, x.t.db), s.contenders(p)+1, nowMs)
-	e.countAdaptive(s)
+	g := s.group
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.tell(s, s.contenders(p)+1)
+	w := e.adaptiveState(g).OnInsert(handleOf(x.hash, x.t.db), g.live, nowMs)
+	e.countAdaptive(g)
 	return w
 }
 
 // wordUsed is the word of an entry that is used now.
 func (e *Engine) wordUsed(x *entry, nowMs int64) lru.Word {
-	return e.adaptiveState(e.shardOf(x.hash)).OnUse(x.word, handleOf(x.hash, x.t.db), nowMs)
+	g := e.shardOf(x.hash).group
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return e.adaptiveState(g).OnUse(x.word, handleOf(x.hash, x.t.db), nowMs)
 }
 
 // contenders is the number of entries that the policy may evict.
@@ -278,46 +319,65 @@ func (s *shard) contenders(p *Params) (n int) {
 }
 
 // evictAdaptive offers samples of s and of another shard, and evicts from the
-// one where that is more due.
+// group of the two where that is more due.
 func (e *Engine) evictAdaptive(s *shard, p *Params, _ int64) int64 {
 	other := e.shards[e.rand.IntN(len(e.shards))]
-	found := e.offer(s, p)
-	if e.offer(other, p) && (!found || other.adaptive.pressure > s.adaptive.pressure) {
-		s, found = other, true
+	found, g := e.offer(s, p), s.group
+	if e.offer(other, p) && (!found || other.group.pressure > g.pressure) {
+		found, g = true, other.group
 	}
 	if !found {
 		return 0
 	}
-	return e.evictFrom(s, p)
+	return e.evictFrom(g, p)
 }
 
-// offer shows samples to a shard's state and reports whether there were any.
+// offer shows samples of a shard to the state and reports whether there were
+// any.
 func (e *Engine) offer(s *shard, p *Params) (found bool) {
+	g := s.group
 	e.sample(s, p, func(db int, r rec) {
-		found = true
-		e.adaptiveState(s).Offer(handleOf(e.hash(r.key()), db), r.word())
-		s.adaptive.pressure = s.adaptive.state.Pressure()
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		st := e.adaptiveState(g)
+		st.Offer(handleOf(e.hash(r.key()), db), r.word())
+		g.pressure, found = st.Pressure(), true
 	})
 	return found
 }
 
-func (e *Engine) evictFrom(s *shard, p *Params) int64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	handle, ok := e.adaptiveState(s).Victim(s.contenders(p), func(handle uint64) (lru.Word, bool) {
-		_, r, ok := e.candidate(s, handle, p)
-		if !ok {
-			return 0, false
-		}
-		return r.word(), true
-	})
-	e.countAdaptive(s)
+// evictFrom evicts the victim of a group.
+func (e *Engine) evictFrom(g *group, p *Params) int64 {
+	for _, s := range g.shards {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+	}
+	handle, ok := e.chooseVictim(g, p)
 	if !ok {
 		return 0
 	}
+	s := e.shardOf(handle)
 	db, r, ok := e.candidate(s, handle, p)
 	if !ok {
 		return 0
 	}
 	return e.evictRecord(s, db, r, p)
+}
+
+// chooseVictim asks the state of a group whose shards are locked.
+func (e *Engine) chooseVictim(g *group, p *Params) (handle uint64, ok bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, s := range g.shards {
+		g.tell(s, s.contenders(p))
+	}
+	handle, ok = e.adaptiveState(g).Victim(g.live, func(handle uint64) (lru.Word, bool) {
+		_, r, ok := e.candidate(e.shardOf(handle), handle, p)
+		if !ok {
+			return 0, false
+		}
+		return r.word(), true
+	})
+	e.countAdaptive(g)
+	return handle, ok
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"strconv"
+	"sync"
 	"testing"
 
 	"geocache/clock"
@@ -42,7 +43,7 @@ func TestEvictionSparesTheUsed(t *testing.T) {
 	for _, name := range []string{"allkeys-lru", "allkeys-lfu", "allkeys-wtinylfu"} {
 		p := alone()
 		p.Policy = policy(name)
-		r := &evicting{newRegion("a", clock.NewManual(startMs), 16, 2, p), 400}
+		r := &evicting{newRegion("a", clock.NewManual(startMs), 64, 2, p), 400}
 		for i := range 40 {
 			r.set(numbered(0, i))
 			r.set(numbered(1, i))
@@ -87,26 +88,26 @@ func TestAdaptiveStateComesAndGoes(t *testing.T) {
 		checkAccounts(t, r.e)
 	}
 	fill()
-	if r.e.shards[0].adaptive.state != nil {
+	if r.e.groups[0].state != nil {
 		t.Fatal("a state without need")
 	}
 	p.Policy = lru.AllkeysWTinyLFU
 	r.e.Configure(p)
 	fill()
-	was := r.e.shards[0].adaptive.state
+	was := r.e.groups[0].state
 	p.Policy = lru.AllkeysLFU
 	r.e.Configure(p)
 	fill()
 	p.Policy = lru.AllkeysWTinyLFU
 	r.e.Configure(p)
 	fill()
-	now := r.e.shards[0].adaptive.state
+	now := r.e.groups[0].state
 	if was == nil || now == was {
 		t.Fatal("the state is that of an earlier term")
 	}
 	r.world(func(tx *Tx) { tx.FlushDB(0) })
 	fill()
-	if r.e.shards[0].adaptive.state == now {
+	if r.e.groups[0].state == now {
 		t.Error("the state outlived the keys")
 	}
 	p.Policy = lru.NoEviction
@@ -140,4 +141,40 @@ func TestNoTouchLeavesTheAdaptiveWord(t *testing.T) {
 	if word() == was {
 		t.Error("a read did not change the word")
 	}
+}
+
+// TestAdaptiveInParallel: sessions, eviction, flushes and changes of the policy
+// at once.
+func TestAdaptiveInParallel(t *testing.T) {
+	p := alone()
+	p.Policy = lru.AllkeysWTinyLFU
+	sink := &lockedSink{hlc: clock.NewHLC(clock.NewManual(startMs), 0)}
+	e := New(Options{Shards: 64, Databases: 2, Rand: clock.NewRand(1), Origin: 1, Sink: sink, Params: p})
+	var wg sync.WaitGroup
+	for g := range 4 {
+		wg.Go(func() {
+			tx := e.NewTx()
+			for i := range 3000 {
+				k := numbered(i%2, (i*7+g)%500)
+				tx.Run(Scope{Keys: []Key{k}}, startMs+int64(i), func(t *Tx) {
+					if _, ok, _ := t.GetString(k); !ok {
+						t.SetString(k, []byte("v"), NoDeadline())
+					}
+				})
+				if i%3 == 0 {
+					e.EvictStep(startMs + int64(i))
+				}
+				if i%500 == 0 {
+					tx.Run(Scope{World: true}, startMs, func(t *Tx) { t.FlushDB(g % 2) })
+					other := p
+					other.Policy = lru.Policy(i / 500 % 4)
+					e.Configure(other)
+					e.ExpireStep(startMs)
+					e.Configure(p)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	checkAccounts(t, e)
 }

@@ -124,10 +124,12 @@ func (r *region) digest() uint64 { return r.e.Digest(r.wall.NowMs()) }
 func checkAccounts(t *testing.T, e *Engine) {
 	t.Helper()
 	used := int64(0)
-	for _, s := range e.shards {
-		if st := s.adaptive.state; st != nil {
-			used += int64(st.Bytes())
+	for _, g := range e.groups {
+		if g.state != nil {
+			used += int64(g.state.Bytes())
 		}
+	}
+	for _, s := range e.shards {
 		for db, tb := range s.dbs {
 			if tb == nil {
 				continue
