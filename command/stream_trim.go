@@ -207,31 +207,26 @@ func (o *trim) apply(e *engine.StreamEdit) int {
 
 // candidates is the number of entries at the start of the stream that are to go.
 func (o *trim) candidates(e *engine.StreamEdit) int {
-	most, below := math.MaxInt, engine.LastStreamID()
+	most, upTo, some := math.MaxInt, engine.LastStreamID(), true
 	switch o.by {
 	case trimNothing:
 		return 0
 	case trimLength:
 		most = e.Len() - int(min(o.maxLen, int64(e.Len())))
 	case trimID:
-		below = o.minID
+		upTo, some = o.minID.Prev()
 	}
-	if !o.approx {
-		if o.by == trimID {
-			return e.Before(below)
-		}
+	switch {
+	case !some || most == 0:
+		return 0
+	case !o.approx && o.by == trimID:
+		return e.Before(o.minID)
+	case !o.approx:
 		return most
-	}
-	if o.limit > 0 {
+	case o.limit > 0:
 		most = min(most, int(o.limit))
 	}
-	if most == 0 {
-		return 0
-	}
-	if o.by == trimLength {
-		return e.WholeNodes(most, engine.LastStreamID())
-	}
-	return e.WholeNodes(most, below)
+	return e.WholeNodes(most, upTo)
 }
 
 // firstIDs are the ids of the first n entries.

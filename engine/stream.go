@@ -228,18 +228,17 @@ func (s *Stream) Descend(from StreamID, fn func(id StreamID, f StreamFields) boo
 }
 
 // WholeNodes is the number of entries in the nodes that may go whole from the
-// start of the stream, where at most limit entries may go and none that is not
-// below an id.
-func (s *Stream) WholeNodes(limit int, below StreamID) (entries int) {
+// start of the stream, where at most limit entries may go and none behind an id.
+func (s *Stream) WholeNodes(limit int, upTo StreamID) (entries int) {
 	seen := 0
 	s.c.main.Ascend(0, func(el tree.Elem) bool {
 		if startsNode(el.Val) {
 			entries = seen
 		}
 		seen++
-		return seen <= limit && streamIDOf(el.Key).Compare(below) < 0
+		return seen <= limit && streamIDOf(el.Key).Compare(upTo) <= 0
 	})
-	if seen == s.Len() && seen <= limit && s.TopID().Compare(below) < 0 {
+	if seen == s.Len() && seen <= limit && s.TopID().Compare(upTo) <= 0 {
 		entries = seen
 	}
 	return entries
