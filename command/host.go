@@ -159,7 +159,14 @@ type Host interface {
 	// is kept it does nothing.
 	RewriteLog() error
 
+	// MakeDurable syncs the log, up to what is in it now. It blocks.
+	MakeDurable() error
+
 	Subscriptions() Subscriptions
+
+	Memory() MemoryInfo
+	// PurgeMemory gives memory that is not in use back to the system, soon.
+	PurgeMemory()
 
 	// SetActiveExpire stops and restarts the reclaiming of expired keys that
 	// nobody reads, for tests.

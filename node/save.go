@@ -330,6 +330,16 @@ func (n *Node) RewriteLog() error {
 	return nil
 }
 
+// MakeDurable implements command.Host.
+func (n *Node) MakeDurable() error {
+	if db := n.disk.db.Load(); db != nil {
+		for last := db.Log.End() - 1; db.Log.Written() < last && n.WriteLog(); {
+		}
+		n.SyncLog()
+	}
+	return n.diskError()
+}
+
 // PrepareStop does what has to succeed before the server may end, unless it is
 // forced: what was acknowledged must be possible to write, and the snapshot of
 // a shutdown is written. From its start commands wait, so that none changes

@@ -266,6 +266,9 @@ func (s *Session) Resume() {
 	if s.parked != notParked && s.goOn() {
 		s.parked = notParked
 		s.pending = nil
+		if s.sleepUntilMs != 0 {
+			s.parkSleeping()
+		}
 		s.in = s.keep(s.in, s.process(s.in))
 	}
 	s.settle()
