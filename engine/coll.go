@@ -56,6 +56,8 @@ type content struct {
 	birth  clock.Stamp
 	// asOf: Insert and Cut ops up to it are contained already, during recovery.
 	asOf clock.Reading
+	// view is what handlers are given.
+	view Scored
 }
 
 func newContent(a *slab.Arena, typ op.Type) *content {
@@ -537,7 +539,8 @@ func (t *Tx) editingOf(u *undo, typ op.Type, live bool) *editing {
 		u.x.coll = newContent(u.t.arena, typ)
 	}
 	t.touchMade(u.x, live)
-	return &editing{e: t.e, t: t, p: t.p, s: u.s, tb: u.t, db: u.db, x: u.x, c: u.x.coll}
+	u.x.editing = editing{e: t.e, t: t, p: t.p, s: u.s, tb: u.t, db: u.db, x: u.x, c: u.x.coll}
+	return &u.x.editing
 }
 
 // startAfresh ends a former life of a key that expired, before a new one.

@@ -40,7 +40,8 @@ func (t *Tx) members(c *content, err error) (*Members, error) {
 	if c == nil {
 		return nil, err
 	}
-	return &Members{c, t.now}, nil
+	c.view = Scored{Members{c, t.now}}
+	return &c.view.Members, nil
 }
 
 // Len is the number of members. A field that has expired counts until it is

@@ -182,6 +182,7 @@ type entry struct {
 	keyAt, valueAt int
 	own            content  // what coll points to where it came from the record
 	enc            [80]byte // for encoding it
+	editing        editing  // where a collection is under change
 }
 
 // kept are the flags that state and coll do not say.

@@ -199,7 +199,8 @@ func (t *Tx) scored(c *content, err error) (*Scored, error) {
 	if c == nil {
 		return nil, err
 	}
-	return &Scored{Members{c, t.now}}, nil
+	c.view = Scored{Members{c, t.now}}
+	return &c.view, nil
 }
 
 // Len is the number of members, 0 for nil.
