@@ -82,6 +82,7 @@ func (s *fakeSession) Exec()          { s.note("exec") }
 // fakeHost is a region that remembers what handlers asked of it. Errors are
 // what the next call that can fail returns.
 type fakeHost struct {
+	memory MemoryInfo
 	harnessHost
 	err     error
 	regions fakeRegions
@@ -164,6 +165,8 @@ func (f *fakeHost) RewriteLog() error {
 	return f.err
 }
 func (f *fakeHost) Subscriptions() Subscriptions { return f.pubsub }
+func (f *fakeHost) Memory() MemoryInfo           { return f.memory }
+func (f *fakeHost) PurgeMemory()                 { f.note("purge") }
 func (f *fakeHost) SetActiveExpire(s Switch)     { f.note("active-expire %d", s) }
 func (f *fakeHost) Regions() Regions             { return &f.regions }
 

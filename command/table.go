@@ -21,7 +21,7 @@ func New(more ...Row) (*Table, error) {
 	return build(
 		more,
 		connectionRows(), stringRows(), keyRows(), transactionRows(),
-		serverRows(), persistRows(), regionRows(), pubSubRows(), listRows(), hashRows(), setRows(),
+		serverRows(), memoryRows(), persistRows(), regionRows(), pubSubRows(), listRows(), hashRows(), setRows(),
 		zsetRows(), geoRows(), streamRows(),
 		bitmapRows(), hyperLogLogRows(), sortRows(), dumpRows(), waitRows(),
 	)

@@ -3,6 +3,7 @@ package node
 import (
 	"math"
 
+	"geocache/command"
 	"geocache/engine"
 )
 
@@ -13,6 +14,40 @@ const baseBytes = 1 << 20
 // base.
 func (n *Node) UsedBytes() int64 {
 	return baseBytes + n.engine.UsedBytes() + n.clients.totals().bytes
+}
+
+// Memory implements command.Host.
+func (n *Node) Memory() command.MemoryInfo {
+	proc, all, clients := n.opts.Process(), n.memory(), n.clients.totals()
+	m := command.MemoryInfo{
+		Used: baseBytes + n.engine.UsedBytes() + clients.bytes, Startup: baseBytes, Clients: clients.bytes,
+		Live: all.Live, Mapped: all.Mapped, Resident: proc.RSSBytes, Heap: proc.HeapBytes,
+		Limit: n.conf.Load().MaxMemory, Litter: n.engine.Litter(),
+	}
+	m.Peak = n.stats.notePeak(m.Used)
+	if db := n.disk.db.Load(); db != nil {
+		m.Log = db.Log.Stats().TailBytes
+	}
+	return m
+}
+
+// purgeSteps bounds the work of PurgeMemory.
+const purgeSteps = 100_000
+
+// PurgeMemory implements command.Host.
+func (n *Node) PurgeMemory() {
+	n.opts.Spawn(func() {
+		for n.engine.ReleaseDiscard() {
+		}
+		for range purgeSteps {
+			if !n.engine.Sweep() {
+				break
+			}
+		}
+		if n.opts.FreeHeap != nil {
+			n.opts.FreeHeap()
+		}
+	})
 }
 
 // MappedBytes is the memory that data holds outside the Go heap, as of the last

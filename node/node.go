@@ -75,6 +75,9 @@ type Options struct {
 	LoadFile func(name string, read func(io.Reader) error) error
 	// Stop asks the server to end, after SHUTDOWN; it does not block.
 	Stop func()
+	// FreeHeap gives what is free of the Go heap back to the system. Without it
+	// MEMORY PURGE leaves the heap alone.
+	FreeHeap func()
 	// Process describes the process for INFO.
 	Process func() ProcessInfo
 	// Commands are rows of a test's own.

@@ -241,8 +241,8 @@ func (s *Server) openNode(snap *config.Snapshot) (*node.Node, error) {
 	o := node.Options{
 		Config: s.conf, Wall: wall, Micros: wall.NowMicros, Seed: clock.SystemSeed(),
 		OpenStore: s.openStore, Pages: pages(),
-		Spawn: func(f func()) { go f() },
-		Log:   s.log, RunID: hex.EncodeToString(id[:]), GeoIP: places,
+		Spawn: func(f func()) { go f() }, FreeHeap: debug.FreeOSMemory,
+		Log: s.log, RunID: hex.EncodeToString(id[:]), GeoIP: places,
 		WakeLog: s.wakeLog.ring, WakeLinks: s.wakeLinks.ring, WakeTimers: s.wakeTimers.ring,
 		SaveFile: s.saveFile, LoadFile: s.loadFile,
 		Stop: s.askStop, Process: s.process,
