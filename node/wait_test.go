@@ -190,6 +190,26 @@ func TestWaitersOfAnExec(t *testing.T) {
 	r.is(b, "*2 $1 k $1 4")
 }
 
+// TestExpiredWhenServed: what an EXEC leaves is handed out at the time of its
+// end, and what has expired by then, or lies expired on the other side of a
+// SWAPDB, to nobody.
+func TestExpiredWhenServed(t *testing.T) {
+	r := newWaitRig(t, "enable-debug-command yes")
+	a := r.client()
+	a.send("TPOP k 0")
+	r.do("MULTI", "SET k x PX 100", "DEBUG SLEEP 0.2", "EXEC")
+	r.wall.Advance(200)
+	r.WakeTimed()
+	r.s.Resume()
+	r.s.Output()
+	r.is(a, "")
+	r.do("DEBUG SET-ACTIVE-EXPIRE 0", "SELECT 1", "SET k y PX 10")
+	r.wall.Advance(11)
+	r.do("SWAPDB 0 1")
+	r.is(a, "")
+	r.blocked(1)
+}
+
 func TestServingWakesMore(t *testing.T) {
 	r := newWaitRig(t)
 	var chain []*waitClient
