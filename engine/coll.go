@@ -75,7 +75,7 @@ func newContent(a *slab.Arena, typ op.Type) *content {
 // gone reports whether a collection that is like this ends its key.
 func (c *content) gone() bool { return c.typ != op.TypeStream && c.main.Len() == 0 && !c.away }
 
-func (c *content) memBytes() int64 { return c.main.MemBytes() + c.aux.MemBytes() + int64(len(c.meta)) }
+func (c *content) memBytes() int64 { return c.main.MemBytes() + c.aux.MemBytes() }
 
 // hashKey orders the members of a large hash or set: by 32 bits of hash, so
 // that SCAN's cursor is a place in that order whatever comes and goes.
