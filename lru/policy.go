@@ -9,8 +9,8 @@
 // stay meaningful under every other and a change of policy at run time rewrites nothing. Scores of one policy compare
 // with each other at any time; scores of two policies do not (see [Pool.Reset]).
 //
-// Locks: Policy and Word are values; a Pool and a State belong to whoever holds their shard's lock. the lock in a
-// Shared is only ever tried.
+// Locks: Policy and Word are values; a Pool and a State belong to whoever holds the lock that guards them. The lock
+// in a Shared is only ever tried.
 package lru
 
 import "math"

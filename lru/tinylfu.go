@@ -8,8 +8,8 @@ package lru
 // Which window is best depends on the traffic, by tens of points either way. So shadow caches, which hold hashes of a
 // sample of the keys, run one window each, and the duel of their hit counts decides for all shards, in [Shared].
 
-// State is what the adaptive policy knows of one shard beside the words of its entries: see [State.Bytes]. The shard's
-// lock guards it. Make it with [NewState]; after a flush and when the policy comes into force, make it anew.
+// State is what the adaptive policy knows of one shard, or of some together, beside the words of their entries: see
+// [State.Bytes]. Its owner's lock guards it. Make it with [NewState]; after a flush and when the policy comes into force, make it anew.
 //
 // Hashes are the engine's, 64 bits; two entries of equal hash share their fate.
 type State struct {
@@ -35,7 +35,7 @@ const (
 	shadowMost  = 512
 )
 
-// NewState is the empty state for one of so many shards, at least one.
+// NewState is the empty state, of so many, at least one.
 func NewState(shared *Shared, shards int) *State {
 	s := &State{shared: shared, shards: shards, rng: 1, shadowMax: min(max(shadowTotal/shards, shadowLeast), shadowMost)}
 	s.sketch.grow(0)
