@@ -248,6 +248,9 @@ func (z *Scored) Descend(rank int, fn func(member []byte, score float64) bool) {
 // RankOfScore is the number of members with a score below score: the place of
 // the first that is not.
 func (z *Scored) RankOfScore(score float64) int {
+	if math.IsInf(score, -1) {
+		return 0
+	}
 	var buf [scoreLen]byte
 	rank, _ := z.c.main.Seek(appendScore(buf[:0], score))
 	return rank
