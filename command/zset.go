@@ -105,6 +105,9 @@ func (o scoreOptions) decide(wanted, was float64, there bool) (score float64, ok
 
 // putScores is ZADD on key 1, once members and scores are known.
 func (c *Ctx) putScores(members []engine.MemberScore, o scoreOptions) {
+	for i := range members {
+		members[i].Incr = o.has(scoreIncr)
+	}
 	last, met, nan := 0.0, false, false
 	added, moved, err := c.Tx.ZSetUpdate(c.Key(1), members, func(wanted, was float64, there bool) (float64, bool) {
 		score, ok := o.decide(wanted, was, there)

@@ -75,7 +75,7 @@ func (e *Engine) applyOp(o *op.Op, from Delivery, p *Params, nowMs int64) {
 		if st, err := op.DecodeKeyState(o.Raw); err == nil {
 			e.joinKey(o.DB, o.Key, st, p, nowMs)
 		}
-	case op.Put, op.Take, op.Insert, op.Cut, op.Drop, op.Meta, op.Whole:
+	case op.Put, op.Take, op.Insert, op.Cut, op.Drop, op.Meta, op.Whole, op.CountMember, op.Expire:
 		e.applyColl(o, p, nowMs)
 	default:
 		e.changeKey(o.DB, o.Key, p, nowMs, func(m *editing) bool {
@@ -184,8 +184,16 @@ func (e *Engine) applyFlush(o *op.Op, p *Params, nowMs int64) {
 			if x.coll != nil || baseAlive(&x.state) || x.state.DeadlineMs != 0 {
 				m := editing{e: e, p: p, s: s, tb: t, db: o.DB, x: x, c: x.coll}
 				e.settle(s, t, o.DB, x, p, nowMs, func(st *op.KeyState) bool {
-					m.drop()
-					return applyFlush(st, func(s clock.Stamp) bool { return !p.Merging || s == unstamped || o.Seen.Covers(s) })
+					if m.c != nil && p.Merging && m.merges() {
+						m.dropSeen(o.Seen)
+					} else {
+						m.drop()
+					}
+					if x.coll != nil && x.coll.empty() {
+						m.drop()
+					}
+					changed := applyFlush(st, func(s clock.Stamp) bool { return !p.Merging || s == unstamped || o.Seen.Covers(s) })
+					return changed || m.c != nil
 				})
 			}
 		})

@@ -44,6 +44,8 @@ type content struct {
 	// large hash its schedule of deadlines, and for a stream its groups and all
 	// that belongs to them.
 	aux tree.Tree
+	// hidden holds what merging knows of members that are not visible.
+	hidden tree.Tree
 	// meta is a stream's lastID and counters, in stream.go's encoding.
 	meta []byte
 	// fieldTTLs counts fields with a deadline; none is earlier than
@@ -65,7 +67,7 @@ func newContent(a *slab.Arena, typ op.Type) *content {
 	if typ == op.TypeList {
 		shape = tree.Sequence
 	}
-	c := &content{typ: typ, main: tree.Tree{A: a, Shape: shape}, aux: tree.Tree{A: a, Shape: tree.Keyed}}
+	c := &content{typ: typ, main: tree.Tree{A: a, Shape: shape}, aux: tree.Tree{A: a, Shape: tree.Keyed}, hidden: tree.Tree{A: a, Shape: tree.Keyed}}
 	if typ == op.TypeStream {
 		c.form = formLarge
 	}
@@ -73,9 +75,16 @@ func newContent(a *slab.Arena, typ op.Type) *content {
 }
 
 // gone reports whether a collection that is like this ends its key.
-func (c *content) gone() bool { return c.typ != op.TypeStream && c.main.Len() == 0 && !c.away }
+func (c *content) gone() bool {
+	return c == nil || c.typ != op.TypeStream && c.main.Len() == 0 && !c.away
+}
 
-func (c *content) memBytes() int64 { return c.main.MemBytes() + c.aux.MemBytes() }
+// empty reports whether nothing at all is known of its members.
+func (c *content) empty() bool { return c.gone() && c.hidden.Len() == 0 }
+
+func (c *content) memBytes() int64 {
+	return c.main.MemBytes() + c.aux.MemBytes() + c.hidden.MemBytes()
+}
 
 // hashKey orders the members of a large hash or set: by 32 bits of hash, so
 // that SCAN's cursor is a place in that order whatever comes and goes.
@@ -150,6 +159,9 @@ type editing struct {
 	db int // stored
 	x  *entry
 	c  *content
+	// What the write or removal whose op comes next had seen: see cells.go.
+	sees   []clock.Stamp
+	floors []op.Floor
 }
 
 // insert, replace and remove are the only changes of trees; each can be undone.
@@ -221,6 +233,7 @@ func (m *editing) rebuild(to form, fill func(from *content)) {
 	fresh := newContent(m.c.main.A, m.c.typ)
 	m.c.form, m.c.main, m.c.aux = to, fresh.main, fresh.aux
 	fill(&was)
+	was.hidden = tree.Tree{A: m.c.main.A}
 	if m.t != nil {
 		m.t.frees = append(m.t.frees, oldTrees{m.tb, was})
 	} else {
@@ -274,6 +287,15 @@ func (m *editing) put(part op.Part, el op.Elem) (added bool) {
 
 // putFound is put for a member of a hash or set that find was asked for.
 func (m *editing) putFound(el op.Elem, old tree.Elem, rank int, found bool) {
+	if m.t != nil && m.merges() {
+		m.mergePut(el)
+		return
+	}
+	m.placeFound(el, old, rank, found)
+}
+
+// placeFound is putFound without regard to merging.
+func (m *editing) placeFound(el op.Elem, old tree.Elem, rank int, found bool) {
 	was, fits := fieldDeadline(old.Ext), false
 	if found {
 		m.countTTL(old.Ext, el.Ext)
@@ -340,11 +362,20 @@ func (m *editing) take(part op.Part, member []byte) bool {
 	if !found {
 		return false
 	}
-	m.takeAt(el, rank)
+	m.takeFound(el, rank)
 	return true
 }
 
-// takeAt removes the member that find found.
+// takeFound removes the member that find found. Nothing is emitted.
+func (m *editing) takeFound(el tree.Elem, rank int) {
+	if m.t != nil && m.merges() {
+		m.mergeTake(bytes.Clone(m.c.memberOf(el.Key)))
+		return
+	}
+	m.takeAt(el, rank)
+}
+
+// takeAt is takeFound without regard to merging.
 func (m *editing) takeAt(el tree.Elem, rank int) {
 	m.countTTL(el.Ext, nil)
 	m.schedule(m.c.memberOf(el.Key), fieldDeadline(el.Ext), 0)
@@ -455,6 +486,7 @@ func (t *Tx) undoColls() {
 			c := u.x.coll
 			made := *c
 			c.form, c.main, c.aux = u.wasContent.form, u.wasContent.main, u.wasContent.aux
+			made.hidden = tree.Tree{}
 			freeTrees(&made)
 		case undoMeta:
 			u.x.coll.meta = u.was.Val
@@ -481,6 +513,8 @@ func freeTrees(c *content) {
 	for !c.main.FreeSome(math.MaxInt32) {
 	}
 	for !c.aux.FreeSome(math.MaxInt32) {
+	}
+	for !c.hidden.FreeSome(math.MaxInt32) {
 	}
 }
 
@@ -572,7 +606,9 @@ func (m *editing) done(k Key) {
 	u := t.edited(m.x)
 	m.x.flags &^= fHasRow
 	if m.c.gone() {
-		t.dropColl(u)
+		if m.c.empty() {
+			t.dropColl(u)
+		}
 		if m.x.state.DeadlineMs != 0 {
 			t.writeDeadline(u, 0)
 		}
@@ -593,13 +629,20 @@ func (t *Tx) edited(x *entry) *undo {
 	panic("engine: an entry was changed that is not in the tx")
 }
 
+// seen is what the change that is told next had seen.
+func (m *editing) seen() op.Seen {
+	s := op.Seen{Cells: m.sees, Floors: m.floors}
+	m.sees, m.floors = nil, nil
+	return s
+}
+
 // emitPut and emitTake tell the log of a member.
 func (m *editing) emitPut(part op.Part, el op.Elem) {
-	m.t.emit(func(b *op.Builder) clock.Stamp { return b.Put(m.db, m.x.key, m.c.typ, part, el, nil) })
+	m.t.emit(func(b *op.Builder) clock.Stamp { return b.Put(m.db, m.x.key, m.c.typ, part, el, m.seen()) })
 }
 
 func (m *editing) emitTake(part op.Part, member []byte) {
-	m.t.emit(func(b *op.Builder) clock.Stamp { return b.Take(m.db, m.x.key, m.c.typ, part, member, nil) })
+	m.t.emit(func(b *op.Builder) clock.Stamp { return b.Take(m.db, m.x.key, m.c.typ, part, member, m.seen()) })
 }
 
 func (m *editing) emitMeta() {
@@ -634,6 +677,7 @@ func (c *content) export() op.Coll {
 	default:
 		out.Elem[op.Main] = copyTree(&c.main, c.memberOf)
 	}
+	out.Elem[op.Hidden] = copyTree(&c.hidden, same)
 	return out
 }
 
@@ -654,6 +698,9 @@ func (m *editing) build(from *op.Coll) {
 			quiet.put(op.Main, el)
 		}
 	}
+	for i, el := range from.Elem[op.Hidden] {
+		m.c.hidden.Insert(i, tree.Elem(el))
+	}
 	for _, el := range from.Elem[op.Aux] {
 		quiet.put(op.Aux, el)
 	}
@@ -673,17 +720,35 @@ func (t *Tx) putWhole(k Key, whole *op.Coll, deadlineMs int64) {
 	if u.x.exists() {
 		t.delete(u)
 	}
-	t.emit(func(b *op.Builder) clock.Stamp { return b.Whole(u.db, k.Name, whole.Append(nil)) })
-	t.logUndo(collUndo{kind: undoContent, x: u.x})
-	m := editing{e: t.e, t: t, p: t.p, s: u.s, tb: u.t, db: u.db, x: u.x}
-	m.build(whole)
+	plain := stripped(*whole)
+	dot := t.emit(func(b *op.Builder) clock.Stamp { return b.Whole(u.db, u.x.key, plain.Append(nil)) })
+	m := &editing{e: t.e, t: t, p: t.p, s: u.s, tb: u.t, db: u.db, x: u.x, c: u.x.coll}
+	if t.p.Merging && plain.Type != op.TypeList && plain.Type != op.TypeStream {
+		if m.c == nil {
+			t.logUndo(collUndo{kind: undoContent, x: u.x})
+			u.x.coll = newContent(u.t.arena, plain.Type)
+			m.c = u.x.coll
+		}
+		m.addWhole(&plain, dot)
+	} else {
+		t.logUndo(collUndo{kind: undoContent, x: u.x, wasContent: u.x.coll})
+		m.build(&plain)
+	}
 	t.writeDeadline(u, deadlineMs)
 	t.touchMade(u.x, live)
 	t.done(k, u)
 }
 
 func (t *Tx) emitDrop(u *undo) {
-	t.emit(func(b *op.Builder) clock.Stamp { return b.Drop(u.db, u.x.key, nil) })
+	t.emit(func(b *op.Builder) clock.Stamp { return b.Drop(u.db, u.x.key, t.seenVector()) })
+}
+
+// seenVector is what a removal has seen; nil where nobody asks.
+func (t *Tx) seenVector() clock.Vector {
+	if !t.p.Merging {
+		return nil
+	}
+	return t.e.sink.Vector()
 }
 
 // encoding is the name under which OBJECT ENCODING knows the form.
@@ -720,9 +785,10 @@ func (e *Engine) applyColl(o *op.Op, p *Params, nowMs int64) {
 	m := editing{e: e, p: p, s: s, tb: tb, db: o.DB, x: x, c: x.coll}
 	e.settle(s, tb, o.DB, x, p, nowMs, func(st *op.KeyState) bool {
 		m.apply(o)
-		if x.coll != nil && x.coll.gone() {
+		if x.coll != nil && x.coll.empty() {
 			m.drop()
 		}
+		x.flags &^= fHasRow
 		return true
 	})
 }
@@ -739,6 +805,10 @@ func (m *editing) drop() {
 func (m *editing) apply(o *op.Op) {
 	switch o.Kind {
 	case op.Drop:
+		if m.c != nil && m.merges() && o.Seen != nil {
+			m.dropSeen(o.Seen)
+			return
+		}
 		m.drop()
 		return
 	case op.Whole:
@@ -746,7 +816,17 @@ func (m *editing) apply(o *op.Op) {
 		if err != nil {
 			return // checked where it came in
 		}
+		if m.c != nil && m.c.typ == whole.Type && m.merges() {
+			m.addWhole(&whole, o.Stamp)
+			return
+		}
 		m.drop()
+		if m.p.Merging && whole.Type != op.TypeList && whole.Type != op.TypeStream {
+			m.c = newContent(m.tb.arena, whole.Type)
+			m.x.coll = m.c
+			m.addWhole(&whole, o.Stamp)
+			return
+		}
 		m.build(&whole)
 		if whole.Type == op.TypeList {
 			m.c.asOf = o.Stamp.At
@@ -757,6 +837,10 @@ func (m *editing) apply(o *op.Op) {
 		m.drop()
 		m.c = newContent(m.tb.arena, o.Type)
 		m.x.coll = m.c
+	}
+	if o.Part == op.Main && m.merges() {
+		m.applyMember(o)
+		return
 	}
 	switch o.Kind {
 	case op.Put:
@@ -780,4 +864,17 @@ func (m *editing) apply(o *op.Op) {
 	case op.Meta:
 		m.setMeta(bytes.Clone(o.Raw))
 	}
+}
+
+// stripped is a collection without what merging notes: a Whole op says anew
+// when its members were written.
+func stripped(c op.Coll) op.Coll {
+	for p := range c.Elem {
+		c.Elem[p] = slices.Clone(c.Elem[p])
+		for i := range c.Elem[p] {
+			c.Elem[p][i].Ext = appendDeadline(nil, fieldDeadline(c.Elem[p][i].Ext))
+		}
+	}
+	c.Elem[op.Hidden] = nil
+	return c
 }

@@ -26,8 +26,12 @@ func (e *Engine) JoinCopy(id uint64, covered clock.Vector, entries []StateEntry,
 			join(&rest, &st)
 			*have = rest
 			for i := range st.Colls {
-				m.drop()
-				m.build(&st.Colls[i])
+				if whole := &st.Colls[i]; m.c != nil && m.c.typ == whole.Type && m.merges() {
+					m.joinCopy(whole, covered)
+				} else {
+					m.drop()
+					m.build(whole)
+				}
 			}
 			return true
 		})
@@ -79,8 +83,11 @@ func (e *Engine) EndCopy(id uint64, covered clock.Vector, nowMs int64) error {
 					rows = append(rows, RowKey{db, string(r.key())})
 					return
 				}
-				e.settle(s, t, db, e.openedRec(s, r), p, nowMs, func(st *op.KeyState) bool {
+				x := e.openedRec(s, r)
+				m := editing{e: e, p: p, s: s, tb: t, db: db, x: x, c: x.coll}
+				e.settle(s, t, db, x, p, nowMs, func(st *op.KeyState) bool {
 					*st = beyond(*st, covered)
+					m.beyond(covered)
 					return true
 				})
 			})

@@ -222,7 +222,7 @@ func (t *Tx) takeMembers(k Key, typ op.Type, members [][]byte) (removed int, err
 		if !expiredField(el.Ext, t.now) {
 			removed++
 		}
-		m.takeAt(el, rank)
+		m.takeFound(el, rank)
 		m.emitTake(op.Main, member)
 	}
 	if m != nil {
@@ -237,7 +237,9 @@ func (t *Tx) HashSetDeadline(k Key, field []byte, ms int64) error {
 	if err != nil {
 		return err
 	}
-	if old, rank, found := m.c.find(field); found {
+	if old, rank, found := m.c.find(field); found && m.merges() {
+		m.expireMember(field, ms)
+	} else if found {
 		el := op.Elem{Key: field, Val: append([]byte(nil), old.Val...), Ext: appendDeadline(nil, ms)}
 		m.putFound(el, old, rank, true)
 		m.emitPut(op.Main, el)
@@ -254,6 +256,9 @@ func (t *Tx) HashIncr(k Key, field []byte, delta int64) (int64, error) {
 		return 0, err
 	}
 	if c == nil {
+		if t.p.Merging {
+			return delta, t.hashCount(k, field, op.Int(delta))
+		}
 		_, err = t.HashSet(k, [][]byte{field, appendInt(nil, delta)}, FieldChange{})
 		return delta, err
 	}
@@ -269,6 +274,9 @@ func (t *Tx) HashIncr(k Key, field []byte, delta int64) (int64, error) {
 	sum, err := addInt(cur, delta)
 	if err != nil {
 		return 0, err
+	}
+	if t.p.Merging {
+		return sum, t.hashCount(k, field, op.Int(delta))
 	}
 	m := t.toChange(k, op.TypeHash)
 	var text [20]byte
@@ -297,8 +305,32 @@ func (t *Tx) HashIncrFloat(k Key, field, delta []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if t.p.Merging {
+		d, _ := ParseFloat(delta)
+		if err = t.hashCount(k, field, op.Float(d)); err != nil {
+			return nil, err
+		}
+		h, err = t.HashToEdit(k)
+		val, _ := h.Get(field)
+		return val, err
+	}
 	_, err = t.HashSet(k, [][]byte{field, text}, FieldChange{Keep: true})
 	return text, err
+}
+
+// hashCount adds delta to a field in this region's run.
+func (t *Tx) hashCount(k Key, field []byte, delta op.Num) error {
+	m, err := t.change(k, op.TypeHash)
+	if err != nil {
+		return err
+	}
+	if el, rank, found := m.c.find(field); found && expiredField(el.Ext, t.now) {
+		m.takeFound(el, rank)
+		m.emitTake(op.Main, field)
+	}
+	m.countMember(field, delta)
+	m.done(k)
+	return nil
 }
 
 // A large hash keeps the deadlines of its fields in aux, by time, so that those

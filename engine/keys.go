@@ -94,7 +94,7 @@ func (t *Tx) Encoding(k Key) (name string, ok bool) {
 	if x == nil {
 		return "", false
 	}
-	if x.coll != nil {
+	if !x.coll.gone() {
 		return x.coll.encoding(), true
 	}
 	return t.encoding(x), true
@@ -154,8 +154,7 @@ func (t *Tx) Delete(k Key) bool {
 
 func (t *Tx) delete(u *undo) {
 	if u.x.coll != nil {
-		t.emitDrop(u)
-		t.dropColl(u)
+		t.dropAll(u)
 	}
 	t.removeState(u, floorsOf(&u.x.state))
 	if !t.p.Merging {
@@ -179,7 +178,7 @@ func (t *Tx) Copy(src, dst Key) bool {
 		return false
 	}
 	t.replaced(dst)
-	if x.coll != nil {
+	if !x.coll.gone() {
 		whole := x.coll.export()
 		t.putWhole(dst, &whole, deadlineOf(&x.state))
 		return true
@@ -290,7 +289,11 @@ func (t *Tx) flushTable(s *shard, stored int, old *table) {
 		was := x.state
 		join(&x.state, &op.KeyState{Floors: floorsOf(&x.state)})
 		applyFlush(&x.state, everything)
-		x.coll, x.ref, x.flags = nil, 0, 0
+		var kept *content
+		if x.coll != nil {
+			kept = t.runsLeft(&editing{e: t.e, p: t.p, s: s, tb: old, db: stored, x: x, c: x.coll}, left)
+		}
+		x.coll, x.ref, x.flags = kept, 0, 0
 		buried := removedSince(&was, &x.state)
 		t.e.put(s, left, stored, x, t.p)
 		if buried {
@@ -300,7 +303,9 @@ func (t *Tx) flushTable(s *shard, stored int, old *table) {
 	// What this very tx had written waits for its stamps.
 	for i := range t.undo {
 		if u := &t.undo[i]; u.t == old && u.changed {
-			t.editBlind(Key{u.num, u.x.key}).changed = true
+			again := t.editBlind(Key{u.num, u.x.key})
+			again.changed = true
+			t.unresolvedHidden(again)
 		}
 	}
 }

@@ -44,6 +44,7 @@ const (
 	fRaw                           // OBJECT ENCODING says raw whatever the length
 	fToken                         // somebody holds a CAS token of this value: its stamp is kept
 	fCopied                        // the copy that comes in has named it
+	fShadow                        // of the collection only hidden members are left
 )
 
 // fAway are the flags of a collection whose members lie on disk.
@@ -138,7 +139,7 @@ func (r rec) expired(nowMs int64) bool {
 
 // typ is the type that clients see.
 func (r rec) typ() op.Type {
-	if !r.has(fColl) {
+	if !r.has(fColl) || r.has(fShadow) {
 		return op.TypeString
 	}
 	return op.Type(r.coll()[0])
@@ -180,9 +181,9 @@ type entry struct {
 	// keyAt and valueAt are where key and value lie in the record, if they
 	// still are what was opened there.
 	keyAt, valueAt int
-	own            content  // what coll points to where it came from the record
-	enc            [80]byte // for encoding it
-	editing        editing  // where a collection is under change
+	own            content   // what coll points to where it came from the record
+	enc            [120]byte // for encoding it
+	editing        editing   // where a collection is under change
 }
 
 // kept are the flags that state and coll do not say.
@@ -235,11 +236,11 @@ func (x *entry) open(e *Engine, r rec, hash uint64) {
 }
 
 // exists reports whether the key has visible content, deadlines aside.
-func (x *entry) exists() bool { return x.coll != nil || exists(&x.state) }
+func (x *entry) exists() bool { return !x.coll.gone() || exists(&x.state) }
 
 // typ is the type that clients see.
 func (x *entry) typ() op.Type {
-	if x.coll != nil {
+	if !x.coll.gone() {
 		return x.coll.typ
 	}
 	return op.TypeString
@@ -374,6 +375,9 @@ func (e *Engine) shape(x *entry, p *Params) shape {
 	}
 	if x.coll != nil {
 		sh.flags |= fColl
+		if x.coll.gone() {
+			sh.flags |= fShadow
+		}
 		if x.coll.fieldTTLs > 0 {
 			sh.flags |= fFields
 		}
@@ -433,7 +437,7 @@ func (e *Engine) store(t *table, x *entry, p *Params) {
 	if x.ref != 0 {
 		was = t.rec(x.ref).flags()
 	}
-	if !x.exists() && (!p.Merging || blank(&x.state)) {
+	if !x.exists() && (!p.Merging || blank(&x.state) && x.coll == nil) {
 		t.count(was, 0)
 		if x.ref != 0 {
 			x.key = append([]byte(nil), x.key...)
@@ -521,6 +525,7 @@ func (c *content) open(a *slab.Arena, b []byte) {
 		shape = tree.Sequence
 	}
 	c.main, c.aux = tree.Tree{A: a, Shape: shape}, tree.Tree{A: a, Shape: tree.Keyed}
+	c.hidden = tree.Tree{A: a, Shape: tree.Keyed}
 	more := b[1]
 	if b = b[2:]; c.away {
 		c.digest = binary.LittleEndian.Uint64(b)
@@ -545,6 +550,7 @@ func (c *content) open(a *slab.Arena, b []byte) {
 		c.birth = clock.Stamp{At: clock.Reading(binary.LittleEndian.Uint64(b)), Origin: clock.Origin(binary.LittleEndian.Uint64(b[8:]))}
 		b = b[16:]
 		c.asOf = clock.Reading(binary.LittleEndian.Uint64(b))
+		c.hidden.Root, _ = tree.DecodeRoot(b[8:])
 	}
 }
 
@@ -572,7 +578,7 @@ func (c *content) append(dst []byte) []byte {
 	if len(c.meta) > 0 {
 		more |= collMeta
 	}
-	if !c.birth.IsZero() || c.asOf != 0 {
+	if !c.birth.IsZero() || c.asOf != 0 || c.hidden.Len() > 0 {
 		more |= collBirth
 	}
 	dst = append(dst, byte(c.typ), byte(c.form)|more)
@@ -595,6 +601,7 @@ func (c *content) append(dst []byte) []byte {
 		dst = binary.LittleEndian.AppendUint64(dst, uint64(c.birth.At))
 		dst = binary.LittleEndian.AppendUint64(dst, uint64(c.birth.Origin))
 		dst = binary.LittleEndian.AppendUint64(dst, uint64(c.asOf))
+		dst = c.hidden.Root.Append(dst)
 	}
 	return dst
 }

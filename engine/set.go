@@ -66,8 +66,8 @@ func (t *Tx) SetPop(k Key, n int, fn func(member []byte)) error {
 		el := m.c.main.At(rank)
 		member := m.c.memberOf(el.Key)
 		fn(member)
+		m.takeFound(el, rank)
 		m.emitTake(op.Main, member)
-		m.takeAt(el, rank)
 	}
 	m.done(k)
 	return nil

@@ -59,7 +59,7 @@ func (t *Tx) GetString(k Key) (val []byte, ok bool, err error) {
 		return nil, false, nil
 	}
 	t.e.stats.hits.Add(1)
-	if x.coll != nil {
+	if !x.coll.gone() {
 		return nil, false, ErrWrongType
 	}
 	t.touchRead(x)
@@ -73,7 +73,7 @@ func (t *Tx) Peek(k Key) (val []byte, ok bool, err error) {
 	if x == nil {
 		return nil, false, nil
 	}
-	if x.coll != nil {
+	if !x.coll.gone() {
 		return nil, false, ErrWrongType
 	}
 	return t.text(x), true, nil
@@ -133,8 +133,7 @@ func (t *Tx) setOwned(k Key, val []byte, exp Expiry, flags recFlags) clock.Stamp
 	s := &u.x.state
 	live := u.x.exists() && !t.expired(s)
 	if u.x.coll != nil {
-		t.emitDrop(u)
-		t.dropColl(u)
+		t.dropAll(u)
 	}
 	keep := (exp.kind == expiryKeep || exp.kind == expiryInherit) && live
 	deadline := exp.ms
@@ -303,7 +302,7 @@ func addFloat(cur *big.Float, delta []byte) ([]byte, error) {
 // missing key.
 func (t *Tx) stringValue(k Key) (*entry, error) {
 	x := t.value(k)
-	if x != nil && x.coll != nil {
+	if x != nil && !x.coll.gone() {
 		return nil, ErrWrongType
 	}
 	return x, nil

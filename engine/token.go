@@ -11,7 +11,7 @@ import (
 // false for a missing key. A value that this very tx wrote has no token yet.
 func (t *Tx) TokenIs(k Key, want clock.Stamp) (same, found bool) {
 	x := t.lookup(k)
-	if x == nil || x.coll != nil {
+	if x == nil || !x.coll.gone() {
 		return false, x != nil
 	}
 	return !t.unstamped(x) && !awaitsStamp(&x.state) && tokenOf(&x.state) == want, true

@@ -66,6 +66,8 @@ type Tx struct {
 	// What collections were before: see coll.go.
 	collUndo []collUndo
 	kept     []byte
+	// unresolved are members that wait for the batch's stamps.
+	unresolved []unresolved
 	// frees are trees that nobody uses once the tx is committed.
 	frees []oldTrees
 }
@@ -212,6 +214,7 @@ func (t *Tx) forget() {
 	t.used = 0
 	t.ops.Reset()
 	t.collUndo = reuse(t.collUndo)
+	t.unresolved = reuse(t.unresolved)
 	t.frees = reuse(t.frees)
 	if cap(t.kept) > 64<<10 {
 		t.kept = nil
@@ -255,6 +258,7 @@ func (t *Tx) commit() {
 		for i := range t.undo {
 			resolve(&t.undo[i].x.state, t.first)
 		}
+		t.resolveMembers()
 	}
 	for i := range t.undo {
 		if u := &t.undo[i]; u.changed && !u.t.dropped {

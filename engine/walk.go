@@ -276,7 +276,7 @@ func (e *Engine) Digest(nowMs int64) uint64 {
 func valueDigest(dst []byte, x *entry) []byte {
 	s := &x.state
 	switch {
-	case x.coll != nil:
+	case !x.coll.gone():
 		dst = binary.BigEndian.AppendUint64(dst, x.coll.sum())
 	case x.flags&fOnDisk != 0:
 		dst = append(dst, s.Value...)
@@ -298,7 +298,5 @@ func (c *content) sum() uint64 {
 	if c.away {
 		return c.digest
 	}
-	whole := c.export()
-	whole.AsOf, whole.Form = 0, 0
-	return xxh3.Hash(whole.Append(nil))
+	return c.contentSum()
 }

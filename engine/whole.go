@@ -23,7 +23,7 @@ func (t *Tx) Content(k Key) (str []byte, coll *op.Coll, ok bool) {
 	switch {
 	case x == nil:
 		return nil, nil, false
-	case x.coll == nil:
+	case x.coll.gone():
 		return t.text(x), nil, true
 	}
 	whole := x.coll.export()

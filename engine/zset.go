@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math"
+	"math/big"
 	"sort"
 
 	"geocache/op"
@@ -285,6 +286,8 @@ func (z *Scored) RankOfName(name []byte) int {
 type MemberScore struct {
 	Member []byte
 	Score  float64
+	// Incr says that Score is what the rule adds to the score that is there.
+	Incr bool
 }
 
 // ScoreRule says what becomes of a member that a score is wanted for: the score
@@ -316,9 +319,18 @@ func (t *Tx) ZSetUpdate(k Key, members []MemberScore, rule ScoreRule) (added, mo
 			}
 			c = m.c
 		}
-		m.moveScored(p, member, score, nil)
 		var buf [scoreLen]byte
-		m.emitPut(op.Main, op.Elem{Key: member, Val: appendScore(buf[:0], score)})
+		el := op.Elem{Key: member, Val: appendScore(buf[:0], score)}
+		switch by := members[i].Score; {
+		case !m.merges():
+			m.moveScored(p, member, score, nil)
+			m.emitPut(op.Main, el)
+		case members[i].Incr && !math.IsInf(by, 0) && !math.IsInf(score, 0):
+			m.countMember(member, op.Float(big.NewFloat(by)))
+		default:
+			m.mergePut(el)
+			m.emitPut(op.Main, el)
+		}
 		if p.found {
 			moved++
 		} else {
@@ -333,7 +345,7 @@ func (t *Tx) ZSetUpdate(k Key, members []MemberScore, rule ScoreRule) (added, mo
 
 // ZSetPut gives a member a score and reports whether it is new.
 func (t *Tx) ZSetPut(k Key, member []byte, score float64) (added bool, err error) {
-	n, _, err := t.ZSetUpdate(k, []MemberScore{{member, score}}, func(wanted, _ float64, _ bool) (float64, bool) {
+	n, _, err := t.ZSetUpdate(k, []MemberScore{{Member: member, Score: score}}, func(wanted, _ float64, _ bool) (float64, bool) {
 		return wanted, true
 	})
 	return n == 1, err
@@ -357,7 +369,11 @@ func (t *Tx) ZSetRemove(k Key, members ...[]byte) (removed int, err error) {
 			}
 			c = m.c
 		}
-		m.takeScored(p, member)
+		if m.merges() {
+			m.mergeTake(member)
+		} else {
+			m.takeScored(p, member)
+		}
 		m.emitTake(op.Main, member)
 		removed++
 	}
@@ -377,11 +393,19 @@ func (t *Tx) ZSetRemoveRange(k Key, rank, n int) error {
 		return err
 	}
 	for i := range n {
+		if m.merges() {
+			member := bytes.Clone(m.c.main.At(rank).Key[scoreLen:])
+			m.mergeTake(member)
+			m.emitTake(op.Main, member)
+			continue
+		}
 		member := m.c.main.At(rank + i).Key[scoreLen:]
 		m.emitTake(op.Main, member)
 		m.unindex(member)
 	}
-	m.removeRange(&m.c.main, rank, n)
+	if !m.merges() {
+		m.removeRange(&m.c.main, rank, n)
+	}
 	m.done(k)
 	return nil
 }

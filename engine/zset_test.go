@@ -73,7 +73,7 @@ func changeRanked(t *testing.T, tx *Tx, rnd *rand.Rand, z ranked) ranked {
 	t.Helper()
 	some := func() (ms ranked) {
 		for range 1 + rnd.IntN(6) {
-			m := MemberScore{[]byte(fmt.Sprint("m", rnd.IntN(30))), float64(rnd.IntN(9) - 4)}
+			m := MemberScore{Member: []byte(fmt.Sprint("m", rnd.IntN(30))), Score: float64(rnd.IntN(9) - 4)}
 			if z := ms.index(m.Member); z < 0 {
 				ms = append(ms, m)
 			}
@@ -213,7 +213,7 @@ func TestZSetReplaceDefaultTTL(t *testing.T) {
 		}
 		err := r.do(func(tx *Tx) {
 			tx.SetString(key("z"), []byte("x"), DeadlineAt(startMs+100))
-			tx.ZSetReplace(key("z"), []MemberScore{{[]byte("a"), 1}})
+			tx.ZSetReplace(key("z"), []MemberScore{{Member: []byte("a"), Score: 1}})
 			if ms, ok := tx.Deadline(key("z")); ms != want || !ok {
 				t.Errorf("deadline %d, %v; want %d", ms, ok, want)
 			}

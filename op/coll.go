@@ -31,8 +31,10 @@ const (
 	Main Part = iota
 	// Aux holds what else a stream knows: groups, consumers, pending entries.
 	Aux
+	// Hidden holds what merging knows of members that are not visible.
+	Hidden
 
-	maxPart = Aux
+	maxPart = Hidden
 )
 
 // Elem is a member of a collection. Key names it (empty in a list), Val is its

@@ -57,8 +57,13 @@ const (
 	Meta Kind = 13
 	// Whole replaces a key's content by a collection.
 	Whole Kind = 14
+	// CountMember states one origin's subtotal of a member that counts.
+	CountMember Kind = 15
+	// Expire sets the deadline of the cells of a member that its origin had
+	// seen.
+	Expire Kind = 16
 
-	maxKind = Whole
+	maxKind = Expire
 )
 
 // Kinds is the set of kinds this build understands, as a bit mask; siblings
@@ -105,22 +110,22 @@ type Op struct {
 	Value        []byte // Set
 	KeepDeadline bool   // Set: the deadline cell is not written
 	KeepStamp    bool   // Set: somebody holds the stamp as a CAS token
-	DeadlineMs   int64  // Set, Deadline: milliseconds since the epoch, 0 for none
+	DeadlineMs   int64  // Set, Deadline, Expire: milliseconds since the epoch, 0 for none
 
 	Upto   clock.Stamp // Remove: value cells not later than this are gone
-	Floors []Floor     // Remove
-	Sub    Sub         // Count; Sub.Origin and Sub.At are the op's own
+	Floors []Floor     // Remove, Put, Take
+	Sub    Sub         // Count, CountMember; Sub.Origin and Sub.At are the op's own
 	Raw    []byte      // State: an encoded KeyState. Whole: an encoded Coll. Meta: the bytes
 	DBMap  []int       // SwapDB
 
 	Seen clock.Vector // Flush, Drop: what its origin had applied; nil for all there is
 
-	Type Type          // Put, Take, Meta, Whole
+	Type Type          // Put, Take, Meta, Whole, CountMember, Expire
 	Part Part          // Put, Take, Insert: the tree of the collection
-	Elem Elem          // Put, Take, Insert: the member
+	Elem Elem          // Put, Take, Insert, CountMember, Expire: the member
 	Rank int           // Insert, Cut
 	N    int           // Cut
-	Sees []clock.Stamp // Put, Take: the cells of the member that go
+	Sees []clock.Stamp // Put, Take, Expire: the cells of the member that were seen
 }
 
 // Sub is what one origin has counted on one base: Total since Born. A later
@@ -188,21 +193,54 @@ func (b *Builder) member(k Kind, db int, key []byte, t Type, p Part) clock.Stamp
 	return s
 }
 
-// Put appends a Put op: the member e, whose cells named by sees it replaces.
-func (b *Builder) Put(db int, key []byte, t Type, p Part, e Elem, sees []clock.Stamp) clock.Stamp {
+// Seen is what a write or removal had seen of a member: it takes that away.
+type Seen struct {
+	Cells  []clock.Stamp
+	Floors []Floor
+}
+
+// Put appends a Put op: the member e, of which it replaces what seen names.
+func (b *Builder) Put(db int, key []byte, t Type, p Part, e Elem, seen Seen) clock.Stamp {
 	s := b.member(Put, db, key, t, p)
 	b.body = e.append(b.body)
+	b.sees(seen.Cells)
+	b.floors(seen.Floors)
+	return s
+}
+
+// Take appends a Take op: of the member named by elemKey goes what seen names,
+// where siblings are configured, and otherwise all.
+func (b *Builder) Take(db int, key []byte, t Type, p Part, elemKey []byte, seen Seen) clock.Stamp {
+	s := b.member(Take, db, key, t, p)
+	b.body = appendBytes(b.body, elemKey)
+	b.sees(seen.Cells)
+	b.floors(seen.Floors)
+	return s
+}
+
+// CountMember appends a CountMember op; lineage is the cell that was seen. A run
+// that begins with this op has born zero.
+func (b *Builder) CountMember(db int, key []byte, t Type, elemKey []byte, lineage, born clock.Stamp, total Num) clock.Stamp {
+	s := b.member(CountMember, db, key, t, Main)
+	b.body = appendBytes(b.body, elemKey)
+	b.body = appendRef(b.body, lineage)
+	b.body = appendRef(b.body, born)
+	b.body = total.Append(b.body)
+	return s
+}
+
+// Expire appends an Expire op; deadlineMs 0 means none.
+func (b *Builder) Expire(db int, key []byte, t Type, elemKey []byte, deadlineMs int64, sees []clock.Stamp) clock.Stamp {
+	s := b.member(Expire, db, key, t, Main)
+	b.body = appendBytes(b.body, elemKey)
+	b.body = binary.AppendVarint(b.body, deadlineMs)
 	b.sees(sees)
 	return s
 }
 
-// Take appends a Take op: of the member named by elemKey go the cells that
-// sees names, where siblings are configured, and otherwise all.
-func (b *Builder) Take(db int, key []byte, t Type, p Part, elemKey []byte, sees []clock.Stamp) clock.Stamp {
-	s := b.member(Take, db, key, t, p)
-	b.body = appendBytes(b.body, elemKey)
-	b.sees(sees)
-	return s
+// Next is the provisional stamp that the next op will have.
+func (b *Builder) Next() clock.Stamp {
+	return clock.Stamp{At: provisional | clock.Reading(b.n), Origin: b.Origin}
 }
 
 // Insert appends an Insert op: e is put before the element of that rank.
@@ -413,6 +451,22 @@ func (d *Reader) op(first clock.Reading, origin clock.Origin, index int) Op {
 		d.Fail()
 		return clock.Stamp{}
 	}
+	floors := func() {
+		n := d.Uvarint(MaxRefs)
+		for i := uint64(0); i < n && !d.bad; i++ {
+			f := Floor{Lineage: ref()}
+			seen := ref()
+			f.At, f.Origin = seen.At, seen.Origin
+			f.Total = d.Num()
+			o.Floors = append(o.Floors, f)
+		}
+	}
+	sees := func() {
+		n := d.Uvarint(MaxRefs)
+		for i := uint64(0); i < n && !d.bad; i++ {
+			o.Sees = append(o.Sees, ref())
+		}
+	}
 	switch o.Kind {
 	case Set:
 		flags := d.Byte()
@@ -436,14 +490,7 @@ func (d *Reader) op(first clock.Reading, origin clock.Origin, index int) Op {
 		default:
 			d.Fail()
 		}
-		n := d.Uvarint(MaxRefs)
-		for i := uint64(0); i < n && !d.bad; i++ {
-			f := Floor{Lineage: ref()}
-			seen := ref()
-			f.At, f.Origin = seen.At, seen.Origin
-			f.Total = d.Num()
-			o.Floors = append(o.Floors, f)
-		}
+		floors()
 	case Count:
 		o.Sub = Sub{Lineage: ref(), Origin: origin, At: o.Stamp.At}
 		if born := ref(); born.IsZero() {
@@ -470,10 +517,23 @@ func (d *Reader) op(first clock.Reading, origin clock.Origin, index int) Op {
 		} else {
 			o.Elem.Key = d.Bytes(math.MaxInt32)
 		}
-		n := d.Uvarint(MaxRefs)
-		for i := uint64(0); i < n && !d.bad; i++ {
-			o.Sees = append(o.Sees, ref())
+		sees()
+		floors()
+	case CountMember, Expire:
+		o.Type, o.Part = d.collType(), d.part()
+		o.Elem.Key = d.Bytes(math.MaxInt32)
+		if o.Kind == Expire {
+			o.DeadlineMs = d.Varint()
+			sees()
+			break
 		}
+		o.Sub = Sub{Lineage: ref(), Origin: origin, At: o.Stamp.At}
+		if born := ref(); born.IsZero() {
+			o.Sub.Born = o.Stamp.At
+		} else {
+			o.Sub.Born = born.At
+		}
+		o.Sub.Total = d.Num()
 	case Insert:
 		o.Type = TypeList
 		o.Rank = int(d.Uvarint(math.MaxInt32))

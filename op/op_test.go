@@ -117,15 +117,24 @@ func buildOp(rnd *rand.Rand, b *Builder, h Header) Op {
 		got = b.SwapDB(o.DBMap)
 	case Put:
 		o.Kind, o.Type, o.Part, o.Elem = Put, TypeStream, Aux, randomElem(rnd)
-		var sees []clock.Stamp
+		var seen Seen
 		for range rnd.IntN(3) {
-			seen, want := randomRef(rnd, h, n)
-			sees, o.Sees = append(sees, seen), append(o.Sees, want)
+			cell, want := randomRef(rnd, h, n)
+			seen.Cells, o.Sees = append(seen.Cells, cell), append(o.Sees, want)
 		}
-		got = b.Put(o.DB, o.Key, o.Type, o.Part, o.Elem, sees)
+		seen.Floors, o.Floors = randomFloors(rnd, h, n)
+		got = b.Put(o.DB, o.Key, o.Type, o.Part, o.Elem, seen)
 	case Take:
 		o.Kind, o.Type, o.Elem.Key = Take, TypeHash, randomBytes(rnd, 9)
-		got = b.Take(o.DB, o.Key, o.Type, o.Part, o.Elem.Key, nil)
+		got = b.Take(o.DB, o.Key, o.Type, o.Part, o.Elem.Key, Seen{})
+	case CountMember:
+		o.Kind, o.Type, o.Elem.Key = CountMember, TypeHash, randomBytes(rnd, 9)
+		lineage, wantLineage := randomRef(rnd, h, n)
+		o.Sub = Sub{Lineage: wantLineage, Origin: h.Origin, Born: o.Stamp.At, At: o.Stamp.At, Total: randomNum(rnd)}
+		got = b.CountMember(o.DB, o.Key, o.Type, o.Elem.Key, lineage, clock.Stamp{}, o.Sub.Total)
+	case Expire:
+		o.Kind, o.Type, o.Elem.Key, o.DeadlineMs = Expire, TypeHash, randomBytes(rnd, 9), rnd.Int64()
+		got = b.Expire(o.DB, o.Key, o.Type, o.Elem.Key, o.DeadlineMs, nil)
 	case Insert:
 		o.Kind, o.Type, o.Rank, o.Elem = Insert, TypeList, rnd.IntN(1000), randomElem(rnd)
 		got = b.Insert(o.DB, o.Key, o.Rank, o.Elem)

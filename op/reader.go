@@ -19,6 +19,10 @@ type Reader struct {
 // NewReader reads b.
 func NewReader(b []byte) Reader { return Reader{b: b} }
 
+// NewOwnReader reads what this process has encoded itself: stamps may be
+// provisional.
+func NewOwnReader(b []byte) Reader { return Reader{b: b, own: true} }
+
 // Fail notes a fault.
 func (d *Reader) Fail() { d.bad, d.b = true, nil }
 
