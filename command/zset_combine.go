@@ -243,7 +243,12 @@ func (q *combineQuery) sorted() []engine.MemberScore {
 }
 
 func (q *combineQuery) union(found *memberBag) {
-	at := map[string]int{}
+	largest := q.inputs[len(q.inputs)-1].len()
+	var at map[string]int // where a member is that others may have, too
+	if len(q.inputs) > 1 {
+		at = make(map[string]int, largest)
+	}
+	found.grow(largest)
 	for i := range q.inputs {
 		q.inputs[i].each(func(member []byte, score float64) bool {
 			score = numberOr0(score)
@@ -263,9 +268,6 @@ func (q *combineQuery) union(found *memberBag) {
 // inter visits the members of the smallest input that are in all others, until
 // fn is false.
 func (q *combineQuery) inter(fn func(member []byte, score float64) bool) {
-	if len(q.inputs) == 0 {
-		return
-	}
 	q.inputs[0].each(func(member []byte, score float64) bool {
 		score = numberOr0(score)
 		for i := range q.inputs[1:] {
