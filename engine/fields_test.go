@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"testing"
 
@@ -167,4 +168,22 @@ func checkReclaimed(t *testing.T, r *region, k Key, model map[string]timedField,
 			t.Fatalf("%d fields are left, want %d", h.Len(), live)
 		}
 	}, "h")
+}
+
+func TestParseInt(t *testing.T) {
+	for text, want := range map[string]int64{
+		"0": 0, "1": 1, "-1": -1, "10": 10, "9223372036854775807": math.MaxInt64, "-9223372036854775808": math.MinInt64,
+	} {
+		if got, ok := parseInt([]byte(text)); !ok || got != want {
+			t.Errorf("%s is read as %d, %v", text, got, ok)
+		}
+	}
+	for _, text := range []string{
+		"", "-", "-0", "00", "01", "-01", "+1", " 1", "1 ", "1.0", "x", "0x1", "9223372036854775808", "-9223372036854775809",
+		"18446744073709551616", "99999999999999999999", "-9223372036854775808 ",
+	} {
+		if got, ok := parseInt([]byte(text)); ok {
+			t.Errorf("%q is read as %d", text, got)
+		}
+	}
 }

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"encoding/binary"
+	"math"
 	"math/big"
 	"strconv"
 	"strings"
@@ -15,15 +16,28 @@ import (
 // parseInt reads a value as Redis' string2ll does: only the canonical form of
 // a signed 64-bit integer counts.
 func parseInt(b []byte) (int64, bool) {
-	if len(b) == 0 || len(b) > 20 {
+	digits := b
+	if len(b) > 0 && b[0] == '-' {
+		digits = b[1:]
+	}
+	if len(digits) == 0 || len(digits) > 19 {
 		return 0, false
 	}
-	v, err := strconv.ParseInt(string(b), 10, 64)
-	if err != nil {
-		return 0, false
+	if digits[0] == '0' {
+		return 0, len(b) == 1
 	}
-	var canonical [20]byte
-	return v, string(strconv.AppendInt(canonical[:0], v, 10)) == string(b)
+	// 19 digits cannot overflow an unsigned 64-bit number.
+	var u uint64
+	for _, c := range digits {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		u = u*10 + uint64(c-'0')
+	}
+	if len(digits) < len(b) {
+		return -int64(u), u <= 1<<63
+	}
+	return int64(u), u <= math.MaxInt64
 }
 
 func appendInt(dst []byte, v int64) []byte { return strconv.AppendInt(dst, v, 10) }
