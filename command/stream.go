@@ -189,28 +189,27 @@ func xAdd(c *Ctx) {
 		c.Fail(resp.ErrStreamIDZero)
 		return
 	}
-	s, err := c.Tx.StreamToEdit(c.Key(1))
-	switch {
-	case err != nil:
-		c.FailWith(err)
+	if o.existing {
+		if s, err := c.Tx.StreamToEdit(c.Key(1)); err == nil && s == nil {
+			c.Out.Null()
+			return
+		}
+	}
+	if bytesIn(items) > maxStreamEntryBytes {
+		c.Fail(resp.ErrStreamTooLarge)
 		return
-	case s == nil && o.existing:
-		c.Out.Null()
+	}
+	// From here on only an id can be wrong, and that no new stream refuses.
+	e := c.editStream()
+	if e == nil {
 		return
 	}
-	last := engine.StreamID{}
-	if s != nil {
-		last = s.LastID()
-	}
-	id, fail := o.id.after(last, c.NowMs())
-	if fail == "" && bytesIn(items) > maxStreamEntryBytes {
-		fail = resp.ErrStreamTooLarge
-	}
+	id, fail := o.id.after(e.LastID(), c.NowMs())
 	if fail != "" {
 		c.Fail(fail)
 		return
 	}
-	c.appendEntry(id, items, &o)
+	c.appendEntry(e, id, items, &o)
 	c.streamID(id)
 }
 
@@ -222,12 +221,7 @@ func bytesIn(items [][]byte) (n int) {
 }
 
 // appendEntry adds an entry and trims the stream.
-func (c *Ctx) appendEntry(id engine.StreamID, items [][]byte, o *trim) {
-	e, err := c.Tx.EditStream(c.Key(1))
-	if err != nil {
-		c.FailWith(err) // seen to be a stream or nothing
-		return
-	}
+func (c *Ctx) appendEntry(e *engine.StreamEdit, id engine.StreamID, items [][]byte, o *trim) {
 	conf := c.Host.Config().Load()
 	e.Add(id, items, int(conf.StreamNodeMaxEntries), int(conf.StreamNodeMaxBytes))
 	trimmed := o.apply(e)
@@ -358,8 +352,8 @@ func (c *Ctx) zeroOr(err error) {
 	c.Out.Int(0)
 }
 
-// editStream begins a change of the stream at argument 1, which is there. It
-// replies where it returns nil.
+// editStream begins a change of the stream at argument 1. It replies where it
+// returns nil.
 func (c *Ctx) editStream() *engine.StreamEdit { return c.editStreamAt(c.Key(1)) }
 
 func (c *Ctx) editStreamAt(k engine.Key) *engine.StreamEdit {

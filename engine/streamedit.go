@@ -19,7 +19,7 @@ type StreamEdit struct {
 	changed bool // the log will hear of it
 	touched bool // it will not
 	was     streamMeta
-	buf     []byte
+	scratch [128]byte
 }
 
 // EditStream begins a change of the stream under k, which is made where there is
@@ -75,9 +75,8 @@ func (e *StreamEdit) Add(id StreamID, items [][]byte, maxEntries, maxBytes int) 
 	}
 	e.last = id
 	e.added++
-	e.buf = id.append(e.buf[:0])
-	e.buf = appendEntry(e.buf, flags, items)
-	el := op.Elem{Key: e.buf[:streamIDLen], Val: e.buf[streamIDLen:]}
+	b := appendEntry(id.append(e.scratch[:0]), flags, items)
+	el := op.Elem{Key: b[:streamIDLen], Val: b[streamIDLen:]}
 	e.m.insert(&e.c.main, e.Len(), tree.Elem(el))
 	e.m.emitPut(op.Main, el)
 	e.changed = true
@@ -91,10 +90,10 @@ const (
 )
 
 func itemBytes(item []byte) int {
-	if _, isInt := parseInt(item); isInt && len(item) < 5 {
-		return 3
+	if n := len(item); n == 0 || n > 4 || item[0] > '9' {
+		return n + 2
 	}
-	return len(item) + 2
+	return 3 // a small number, most likely
 }
 
 // Remove removes an entry and reports whether it was there.
@@ -127,9 +126,9 @@ func (e *StreamEdit) Remove(id StreamID) bool {
 // markStart lets the entry at rank begin what is left of its node.
 func (e *StreamEdit) markStart(rank int) {
 	el := e.c.main.At(rank)
-	e.buf = append(append(e.buf[:0], el.Key...), el.Val...)
-	e.buf[streamIDLen] |= entryStartsNode
-	with := op.Elem{Key: e.buf[:streamIDLen], Val: e.buf[streamIDLen:]}
+	b := append(append(e.scratch[:0], el.Key...), el.Val...)
+	b[streamIDLen] |= entryStartsNode
+	with := op.Elem{Key: b[:streamIDLen], Val: b[streamIDLen:]}
 	e.m.replace(&e.c.main, rank, tree.Elem(with))
 	e.m.emitPut(op.Main, with)
 }
@@ -243,8 +242,7 @@ func (e *StreamEdit) DropConsumer(c *StreamConsumer) {
 // says; it may have been pending at another one.
 func (e *StreamEdit) PutPending(c *StreamConsumer, p StreamPending) {
 	p.group, p.consumer = c.group, c.ref
-	var buf [64]byte
-	key := pendingKey(buf[:0], p.group, p.ID)
+	key := pendingKey(e.scratch[:0], p.group, p.ID)
 	e.put(key, p.val(key[len(key):]))
 }
 
@@ -254,8 +252,7 @@ func (e *StreamEdit) Acknowledge(g *StreamGroup, id StreamID) bool {
 	if _, ok := e.PendingAt(g, id); !ok {
 		return false
 	}
-	var buf [32]byte
-	e.take(pendingKey(buf[:0], g.ref, id))
+	e.take(pendingKey(e.scratch[:0], g.ref, id))
 	return true
 }
 
