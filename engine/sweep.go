@@ -3,8 +3,6 @@ package engine
 import (
 	"sync"
 	"sync/atomic"
-
-	"geocache/slab"
 )
 
 // This file gives memory back in the background: trees of removed collections,
@@ -243,19 +241,10 @@ func (t *table) defragment() {
 	}
 }
 
-// moveBlock copies a block out of a sparse page.
-func (t *table) moveBlock(ref slab.Ref) (moved slab.Ref) {
-	old := t.arena.Bytes(ref)
-	moved = t.arena.Alloc(len(old))
-	copy(t.arena.Bytes(moved), old)
-	return moved
-}
-
 func (t *table) moveSegments() {
 	for i, ref := range t.segments {
 		if t.arena.Sparse(ref) {
-			t.segments[i] = t.moveBlock(ref)
-			t.arena.Free(ref)
+			t.segments[i] = t.arena.Move(ref)
 		}
 	}
 }
@@ -265,10 +254,9 @@ func (t *table) moveSegments() {
 func (t *table) moveRecord(r rec) int {
 	n := len(r.b)
 	if t.arena.Sparse(r.ref) {
-		moved := t.moveBlock(r.ref)
-		t.replace(t.hash(r.key()), r.ref, moved)
-		t.arena.Free(r.ref)
-		r = t.rec(moved)
+		link := t.link(t.hash(r.key()), r.ref)
+		r = t.rec(t.arena.Move(r.ref))
+		putRef(link, r.ref)
 	}
 	if r.has(fColl) {
 		n += t.moveTrees(r, treePlace{})

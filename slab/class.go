@@ -1,5 +1,7 @@
 package slab
 
+import "math/bits"
+
 // Size classes, in bytes: steps of 4 to 256, of 8 to 512, then at most 6 %
 // apart to 32 KB. From 512 on a class is the size that fills a page without a
 // rest, where there is one within its 6 %.
@@ -35,6 +37,20 @@ func wideClasses() (sizes []int, index [(maxSmall - middleEnd) / wideStep]uint8)
 	return sizes, index
 }
 
+// Every class has a page that is not full. In an arena that holds little these
+// would be much of its memory, so it uses few of the classes above coarseFrom.
+const (
+	coarseFrom  = 2048
+	coarseSteps = 4 // in each doubling
+	fineBytes   = 64 << 20
+)
+
+// coarse is n rounded up to one of the sizes that small arenas use.
+func coarse(n int) int {
+	step := 1 << (bits.Len(uint(n-1)) - 1) / coarseSteps
+	return roundUp(n, step)
+}
+
 // classOf is the class of a block of n bytes, 1 <= n <= maxSmall.
 func classOf(n int) int {
 	switch {
@@ -62,10 +78,17 @@ func classBytes(k int) int {
 	}
 }
 
-// ClassSize is what a block of n bytes costs, in bytes.
+// ClassSize is what a block of n bytes costs, in bytes. In an arena with little
+// data a block above 2 KB may cost up to a quarter more.
 func ClassSize(n int) int {
 	if n > maxSmall {
 		return roundUp(n, systemPage)
 	}
 	return classBytes(classOf(n))
+}
+
+// Fits reports whether have is a length of block that an arena chooses for n
+// bytes.
+func Fits(n, have int) bool {
+	return have == ClassSize(n) || n > coarseFrom && n <= maxSmall && have == classBytes(classOf(coarse(n)))
 }

@@ -7,8 +7,8 @@
 // The idea. An Arena takes chunks (up to 1 MB) from its Source and cuts them
 // into pages of 64 KB, each for blocks of one size class. The classes stand so
 // close that a block wastes a few bytes, or 6 % above 512 bytes. There are many
-// classes and many arenas, so a class with little in it uses pages of 16 KB. A
-// Ref is a page number and the block's place in the page in 4-byte granules: it
+// classes and many arenas, so a class with little in it uses pages of 16 KB,
+// and a small arena fewer classes above 2 KB. A Ref is a page number and the block's place in the page in 4-byte granules: it
 // stays 32 bits wide, survives the growth of every table, and means nothing
 // outside its arena. A block above 32 KB has a mapping and a page number of its
 // own.
@@ -22,8 +22,7 @@
 // arena picks pages to be emptied, the emptiest first, as long as the other
 // pages of the class can take all their blocks and still keep 1/32 free. Such
 // a page is sparse: Alloc does not use it until the class has no other room.
-// The owner walks its handles and moves the blocks that are Sparse (Alloc,
-// copy, Free); a move never makes another page sparse without a whole page
+// The owner walks its handles and moves the blocks that are Sparse; a move never makes another page sparse without a whole page
 // being saved by it, so moving ends.
 //
 // A page without blocks can serve any class. A few of these stay hot, the
@@ -175,7 +174,14 @@ func (a *Arena) Alloc(n int) Ref {
 	if n > maxSmall {
 		return a.allocLarge(n)
 	}
-	k := classOf(n)
+	if n > coarseFrom && a.liveBytes < fineBytes {
+		n = coarse(n)
+	}
+	return a.allocSmall(classOf(n))
+}
+
+// allocSmall returns a new block of class k.
+func (a *Arena) allocSmall(k int) Ref {
 	if k >= len(a.classes) {
 		a.classes = append(a.classes, make([]class, k+1-len(a.classes))...)
 	}
@@ -252,6 +258,15 @@ func (a *Arena) Free(r Ref) {
 // pages of its class have room for all its blocks. The next Alloc of the same
 // size gives a place that is not sparse.
 func (a *Arena) Sparse(r Ref) bool { return a.pages[r>>granuleBits].list == sparse }
+
+// Move copies a block that is Sparse to a place of the same size that is not,
+// frees it, and returns the new block.
+func (a *Arena) Move(r Ref) Ref {
+	made := a.allocSmall(int(a.pages[r>>granuleBits].class))
+	copy(a.Bytes(made), a.Bytes(r))
+	a.Free(r)
+	return made
+}
 
 // Release gives every page back. The arena is empty then and can be used again.
 // The time is proportional to the memory held; an owner in a hurry puts a new

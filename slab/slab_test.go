@@ -95,7 +95,7 @@ func (m *model) alloc(n int, seed byte) Ref {
 		m.t.Fatalf("%x handed out twice", r)
 	}
 	p := m.a.Bytes(r)
-	if len(p) != ClassSize(n) || cap(p) != len(p) || len(p) < n {
+	if !Fits(n, len(p)) || cap(p) != len(p) || len(p) < n {
 		m.t.Fatalf("block for %d bytes has %d, capacity %d, class %d", n, len(p), cap(p), ClassSize(n))
 	}
 	fill(p, seed)
@@ -114,7 +114,7 @@ func (m *model) check(r Ref) {
 
 func (m *model) free(r Ref) {
 	m.check(r)
-	m.bytes -= int64(ClassSize(m.live[r].n))
+	m.bytes -= int64(len(m.a.Bytes(r)))
 	slot, last := m.live[r].slot, m.refs[len(m.refs)-1]
 	m.refs[slot] = last
 	b := m.live[last]

@@ -65,7 +65,7 @@ func (c *checker) node(level int, ref slab.Ref, count int) error {
 		return fmt.Errorf("inner node at level %d with %d children", level, in.n)
 	}
 	used := c.t.used(&in)
-	if used > innerMax || slab.ClassSize(used) != len(b) {
+	if used > innerMax || !slab.Fits(used, len(b)) {
 		return fmt.Errorf("inner node of %d bytes in a block of %d", used, len(b))
 	}
 	if got := in.sum(in.n); got != count {
@@ -97,7 +97,7 @@ func (c *checker) leaf(b []byte, count int) error {
 	switch {
 	case count < 1:
 		return fmt.Errorf("leaf of %d elements", count)
-	case end > len(b) || slab.ClassSize(end) != len(b):
+	case end > len(b) || !slab.Fits(end, len(b)):
 		return fmt.Errorf("leaf of %d bytes in a block of %d", end, len(b))
 	case end > leafMax[t.Shape] && count > 1:
 		return fmt.Errorf("%d elements in a leaf of %d bytes", count, end)

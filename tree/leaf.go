@@ -337,7 +337,7 @@ func (t *Tree) rewriteLeaf(ref slab.Ref, b []byte, from, to int, e *Elem, size i
 		even = size == 0 || size == t.skip(b, leafHead)-leafHead
 	}
 	end := old - (to - from) + size
-	if slab.ClassSize(end) != len(b) {
+	if !slab.Fits(end, len(b)) {
 		made := t.newLeaf(b[leafHead:from], e, size, b[to:old], even)
 		t.free(ref, len(b))
 		return made

@@ -83,9 +83,5 @@ func (t *Tree) moveBlock(ref slab.Ref) slab.Ref {
 	if !t.A.Sparse(ref) {
 		return ref
 	}
-	old := t.A.Bytes(ref)
-	made, b := t.alloc(len(old))
-	copy(b, old)
-	t.free(ref, len(old))
-	return made
+	return t.A.Move(ref)
 }
