@@ -59,7 +59,8 @@ func (c *Ctx) failHLL(err error) {
 	}
 }
 
-// sketch is a copy of the HyperLogLog under k, and whether it is there.
+// sketch is the HyperLogLog under k, which must not be changed, and whether it is
+// there.
 func (c *Ctx) sketch(k engine.Key) (b []byte, found bool, err error) {
 	val, found, err := c.Tx.Peek(k)
 	if err != nil || !found {
@@ -68,7 +69,7 @@ func (c *Ctx) sketch(k engine.Key) (b []byte, found bool, err error) {
 	if err := hll.Check(val); err != nil {
 		return nil, false, err
 	}
-	return bytes.Clone(val), true, nil
+	return val, true, nil
 }
 
 // storeSketch makes b the value of k, whose deadline stays.
@@ -83,12 +84,21 @@ func pfAdd(c *Ctx) {
 		c.failHLL(err)
 		return
 	}
-	changed := !found
-	if !found {
+	changed, elems := !found, c.Args[2:]
+	if found {
+		for len(elems) > 0 && hll.Covers(b, elems[0]) {
+			elems = elems[1:]
+		}
+		if len(elems) == 0 {
+			c.Out.Int(0)
+			return
+		}
+		b = bytes.Clone(b)
+	} else {
 		b = hll.New()
 		hll.Invalidate(b)
 	}
-	for _, elem := range c.Args[2:] {
+	for _, elem := range elems {
 		var higher bool
 		if b, higher, err = hll.Add(b, elem, c.sparseLimit()); err != nil {
 			c.failHLL(err)
@@ -168,7 +178,7 @@ func pfMerge(c *Ctx) {
 	k := c.Key(1)
 	b, found, err := c.sketch(k)
 	if err == nil {
-		if !found {
+		if b = bytes.Clone(b); !found {
 			b = hll.New()
 		}
 		b, err = u.StoreIn(b, c.sparseLimit())

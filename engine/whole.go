@@ -1,8 +1,6 @@
 package engine
 
 import (
-	"bytes"
-
 	"geocache/clock"
 	"geocache/op"
 )
@@ -10,10 +8,11 @@ import (
 // This file is for commands that take or replace a value as a whole, whatever
 // its type: DUMP, RESTORE, SORT STORE, and those that edit a string's bytes.
 
-// SetRaw makes val, which is copied, the value of k, whatever was there. OBJECT
-// ENCODING answers raw for it, as for every string that was edited in place.
+// SetRaw makes val, which must stay as it is until the tx ends, the value of k,
+// whatever was there. OBJECT ENCODING answers raw for it, as for every string
+// that was edited in place.
 func (t *Tx) SetRaw(k Key, val []byte, exp Expiry) clock.Stamp {
-	return t.setOwned(k, bytes.Clone(val), exp, fRaw)
+	return t.setOwned(k, val, exp, fRaw)
 }
 
 // Content is the value under k without regard to its type: a string, or a copy

@@ -116,6 +116,15 @@ func Add(b, elem []byte, sparseMaxBytes int) (result []byte, changed bool, err e
 	return b, changed, err
 }
 
+// Covers reports that Add of elem would change nothing, where that can be seen at once: in a dense value that Check accepts.
+func Covers(b, elem []byte) bool {
+	if EncodingOf(b) != Dense {
+		return false
+	}
+	index, rank := locate(elem)
+	return Register(b, index) >= rank
+}
+
 // raise sets one register to rank if it is lower.
 func raise(b []byte, index int, rank uint8, sparseMaxBytes int) ([]byte, bool, error) {
 	if EncodingOf(b) == Dense {

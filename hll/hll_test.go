@@ -139,6 +139,20 @@ func TestAddTellsWhatChanged(t *testing.T) {
 	}
 }
 
+func TestCovers(t *testing.T) {
+	b := filled(t, "e", 1, 2000, 0)
+	for i := 1; i <= 4000; i++ {
+		elem := fmt.Appendf(nil, "e:%d", i)
+		_, changed, err := Add(bytes.Clone(b), elem, 0)
+		if err != nil || Covers(b, elem) == changed {
+			t.Fatalf("element %d: covered %v, changed %v, %v", i, Covers(b, elem), changed, err)
+		}
+	}
+	if Covers(filled(t, "e", 1, 10, 3000), []byte("e:1")) {
+		t.Error("a sparse value is searched")
+	}
+}
+
 // TestBothEncodingsAgree holds every register of the sparse form against a plain table.
 func TestBothEncodingsAgree(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
