@@ -120,7 +120,10 @@ func (n *Node) openDisk() error {
 
 func (n *Node) identity() persist.Identity { return *n.disk.identity.Load() }
 
-func (n *Node) setIdentity(id persist.Identity) { n.disk.identity.Store(&id) }
+func (n *Node) setIdentity(id persist.Identity) {
+	n.disk.identity.Store(&id)
+	n.engine.SetFounding(id.Founding)
+}
 
 func (n *Node) openStore(snap *config.Snapshot) (*persist.DB, persist.Recovery, error) {
 	store, err := n.opts.OpenStore()
@@ -164,6 +167,7 @@ func (n *Node) recover(db *persist.DB, rec persist.Recovery) (clock.Vector, erro
 	info := &n.disk.recovery
 	info.clean, info.known = rec.Clean, !rec.Identity.IsZero()
 	n.engine.SetDBMap(rec.DBMap)
+	n.engine.SetFounding(rec.Identity.Founding)
 	var rows []engine.StateEntry
 	flush := func() error {
 		err := n.engine.LoadRows(rows, now)
@@ -255,6 +259,15 @@ func (n *Node) found(id *persist.Identity, hasData bool) {
 	id.Deployment = n.rand.Uint64() | 1
 	id.DeploymentFirm = hasData
 	id.Founding = clock.Stamp{At: n.commit.hlc.Now(), Origin: id.Origin}
+	// One that the vector covers, so that whoever has this region's data has
+	// seen it.
+	_, vector := n.commit.position()
+	newest := clock.Reading(0)
+	for o, r := range vector {
+		if r > newest {
+			newest, id.Founding = r, clock.Stamp{At: r, Origin: o}
+		}
+	}
 }
 
 // logDurable is called when the log is safe up to pos: held output may leave.
