@@ -252,23 +252,45 @@ func (m *editing) setMeta(meta []byte) {
 // toLarge gives hashes and sets their large form.
 func (m *editing) toLarge() {
 	m.rebuild(formLarge, func(from *content) {
-		type placed struct {
-			key []byte
-			el  tree.Elem
-		}
-		els := make([]placed, 0, from.main.Len())
+		els := make([]op.Elem, 0, from.main.Len())
 		from.main.Ascend(0, func(el tree.Elem) bool {
-			els = append(els, placed{hashKey(nil, el.Key), el})
-			return true
-		})
-		slices.SortFunc(els, func(a, b placed) int { return bytes.Compare(a.key, b.key) })
-		for i, p := range els {
 			// The new tree takes from the same arena: what it is given may
 			// not alias the old one.
-			m.c.main.Insert(i, tree.Elem{Key: p.key, Val: bytes.Clone(p.el.Val), Ext: bytes.Clone(p.el.Ext)})
-		}
-		m.scheduleAll()
+			els = append(els, op.Elem{Key: bytes.Clone(el.Key), Val: bytes.Clone(el.Val), Ext: bytes.Clone(el.Ext)})
+			return true
+		})
+		m.fillLarge(els)
 	})
+}
+
+// fillLarge makes the trees of a hash or set that is large and still empty. Of
+// members that are there twice the last one counts.
+func (m *editing) fillLarge(els []op.Elem) {
+	type placed struct {
+		key []byte
+		el  *op.Elem
+	}
+	size := 0
+	for i := range els {
+		size += hashLen + len(els[i].Key)
+	}
+	keys, order := make([]byte, 0, size), make([]placed, len(els))
+	for i := range els {
+		start := len(keys)
+		keys = append(binary.BigEndian.AppendUint32(keys, memberHash(els[i].Key)), els[i].Key...)
+		order[i] = placed{keys[start:len(keys):len(keys)], &els[i]}
+	}
+	byKey := func(a, b placed) int { return bytes.Compare(a.key, b.key) }
+	if !slices.IsSortedFunc(order, byKey) {
+		slices.SortStableFunc(order, byKey)
+	}
+	for i, p := range order {
+		if i+1 < len(order) && bytes.Equal(p.key, order[i+1].key) {
+			continue
+		}
+		m.c.main.Insert(m.c.main.Len(), tree.Elem{Key: p.key, Val: p.el.Val, Ext: p.el.Ext})
+	}
+	m.scheduleAll()
 }
 
 // put makes a member of a hash, set or stream what el says; the key of el is the
@@ -296,17 +318,20 @@ func (m *editing) putFound(el op.Elem, old tree.Elem, rank int, found bool) {
 
 // placeFound is putFound without regard to merging.
 func (m *editing) placeFound(el op.Elem, old tree.Elem, rank int, found bool) {
-	was, fits := fieldDeadline(old.Ext), false
+	fits := false
 	if found {
-		m.countTTL(old.Ext, el.Ext)
 		fits = m.fit(len(el.Val))
 	} else {
-		m.countTTL(nil, el.Ext)
 		fits = m.admit(el)
 	}
 	if !fits { // it has another form now
 		old, rank, _ = m.c.find(el.Key)
 	}
+	if !found {
+		old = tree.Elem{}
+	}
+	was := fieldDeadline(old.Ext)
+	m.countTTL(old.Ext, el.Ext)
 	var buf [64]byte
 	with := tree.Elem{Key: el.Key, Val: el.Val, Ext: el.Ext}
 	if m.c.form == formLarge {
@@ -688,7 +713,13 @@ func (m *editing) build(from *op.Coll) {
 	m.c.birth, m.c.asOf, m.c.meta = from.Birth, from.AsOf, bytes.Clone(from.Meta)
 	m.x.coll = m.c
 	quiet := editing{e: m.e, p: m.p, s: m.s, tb: m.tb, db: m.db, x: m.x, c: m.c}
-	for i, el := range from.Elem[op.Main] {
+	members := from.Elem[op.Main]
+	if quiet.tooMany(len(members)) {
+		m.c.form = formLarge
+		quiet.fillLarge(members)
+		members = nil
+	}
+	for i, el := range members {
 		switch from.Type {
 		case op.TypeList:
 			m.c.main.Insert(i, tree.Elem{Val: el.Val, Ext: el.Ext})
@@ -710,6 +741,18 @@ func (m *editing) build(from *op.Coll) {
 	case form(from.Form) == formLarge:
 		quiet.growTo()
 	}
+}
+
+// tooMany reports whether that many members of a hash or set take the large form
+// whatever they are.
+func (m *editing) tooMany(n int) bool {
+	switch f := &m.p.Forms; m.c.typ {
+	case op.TypeHash:
+		return n > f.HashEntries
+	case op.TypeSet:
+		return n > max(f.SetInts, f.SetEntries)
+	}
+	return false
 }
 
 // putWhole makes whole the content of k, whatever was there. Its members are

@@ -363,9 +363,10 @@ func (m *editing) schedule(field []byte, wasMs, nowMs int64) {
 	}
 }
 
-// scheduleAll makes the schedule of a hash that has just become large.
+// scheduleAll counts the deadlines of a hash that has just become large, and
+// makes its schedule.
 func (m *editing) scheduleAll() {
-	if m.c.fieldTTLs == 0 {
+	if m.c.typ != op.TypeHash {
 		return
 	}
 	var due [][]byte
@@ -378,6 +379,9 @@ func (m *editing) scheduleAll() {
 	slices.SortFunc(due, bytes.Compare)
 	for i, key := range due {
 		m.c.aux.Insert(i, tree.Elem{Key: key})
+	}
+	if m.c.fieldTTLs, m.c.nextFieldMs = len(due), 0; len(due) > 0 {
+		m.c.nextFieldMs = dueMs(due[0])
 	}
 }
 
