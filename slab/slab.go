@@ -7,11 +7,11 @@
 // The idea. An Arena takes chunks (up to 1 MB) from its Source and cuts them
 // into pages of 64 KB, each for blocks of one size class. The classes stand so
 // close that a block wastes a few bytes, or 6 % above 512 bytes. There are many
-// classes and many arenas, so a class with little in it uses pages of 16 KB,
-// and a small arena fewer classes above 2 KB. A Ref is a page number and the block's place in the page in 4-byte granules: it
-// stays 32 bits wide, survives the growth of every table, and means nothing
-// outside its arena. A block above 32 KB has a mapping and a page number of its
-// own.
+// classes and many arenas, so a class with little in it uses pages of 4
+// or 16 KB, and a small arena fewer classes above 2 KB. A Ref is a page number
+// and the block's place in the page in 4-byte granules: it stays 32 bits wide,
+// survives the growth of every table, and means nothing outside its arena. A
+// block above 32 KB has a mapping and a page number of its own.
 //
 //	Ref  = page number (18 bits) | granule (14 bits)
 //	page = blocks handed out once, some free now (linked through their own
@@ -75,7 +75,7 @@ const (
 
 // poolPageBytes are the lengths of pages, and pageCost is what a page costs in
 // bytes beside its memory: its entry in the table, and its part in the work.
-var poolPageBytes = [...]int{pageBytes / 4, pageBytes}
+var poolPageBytes = [...]int{pageBytes / 16, pageBytes / 4, pageBytes}
 
 const pageCost = 256
 
