@@ -240,7 +240,7 @@ func (n *Node) settleIdentity(db *persist.DB, rec persist.Recovery, snap *config
 		id.Origin = n.newOrigin(name, id.Origin.Incarnation())
 	}
 	if len(snap.Siblings) > 0 {
-		n.found(&id, hasData)
+		n.found(&id, hasData, vector)
 	}
 	n.setIdentity(id)
 	return db.SetIdentity(id)
@@ -252,7 +252,7 @@ func (n *Node) newOrigin(name string, before uint64) clock.Origin {
 }
 
 // found makes the region part of a deployment when it gets its first sibling.
-func (n *Node) found(id *persist.Identity, hasData bool) {
+func (n *Node) found(id *persist.Identity, hasData bool, vector clock.Vector) {
 	if id.Deployment != 0 {
 		return
 	}
@@ -261,7 +261,6 @@ func (n *Node) found(id *persist.Identity, hasData bool) {
 	id.Founding = clock.Stamp{At: n.commit.hlc.Now(), Origin: id.Origin}
 	// One that the vector covers, so that whoever has this region's data has
 	// seen it.
-	_, vector := n.commit.position()
 	newest := clock.Reading(0)
 	for o, r := range vector {
 		if r > newest {

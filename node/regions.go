@@ -820,7 +820,8 @@ func (n *Node) joinDeployment() error {
 	db := n.disk.db.Load()
 	id := n.identity()
 	hasData := len(n.engine.DBInfos()) > 0
-	n.found(&id, hasData)
+	_, vector := n.commit.position()
+	n.found(&id, hasData, vector)
 	if err := db.SetIdentity(id); err != nil {
 		return err
 	}
