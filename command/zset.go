@@ -149,16 +149,15 @@ func (c *Ctx) putScores(members []engine.MemberScore, o scoreOptions) {
 
 func zRem(c *Ctx) {
 	z, err := c.Tx.ZSetToEdit(c.Key(1))
-	left := z.Len()
-	n := 0
-	if err == nil {
+	n, size := 0, z.Len()
+	if z != nil {
 		n, err = c.Tx.ZSetRemove(c.Key(1), c.Args[2:]...)
 	}
 	if err != nil {
 		c.FailWith(err)
 		return
 	}
-	c.tellRemoved("zrem", c.Key(1), n, left-n)
+	c.tellRemoved("zrem", c.Key(1), n, size-n)
 	c.Out.Int(int64(n))
 }
 

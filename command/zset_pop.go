@@ -158,7 +158,7 @@ func (c *Ctx) popFirstScores(p scorePops) bool {
 
 // popOffScores pops from k, which is z, and replies.
 func (c *Ctx) popOffScores(k engine.Key, z *engine.Scored, p scorePops) {
-	n, left := min(p.count, z.Len()), 0
+	n := min(p.count, z.Len())
 	switch p.shape {
 	case popFlat:
 		c.Out.Array(2 * n)
@@ -172,23 +172,18 @@ func (c *Ctx) popOffScores(k engine.Key, z *engine.Scored, p scorePops) {
 		c.Out.Bulk(k.Name)
 		c.Out.Array(n)
 	}
+	left := z.Len() - n
 	event, rank := "zpopmin", 0
 	if p.way == downward {
-		event, rank = "zpopmax", z.Len()-n
+		event, rank = "zpopmax", left
 	}
-	for i := range n {
-		at := rank + i
-		if p.way == downward {
-			at = rank + n - 1 - i
-		}
-		member, score := z.AtRank(at)
+	eachRanked(z, p.way, rank, n, func(member []byte, score float64) {
 		if p.shape == popPairs || p.shape == popNested {
 			c.Out.Array(2)
 		}
 		c.Out.Bulk(member)
 		c.Out.Double(score)
-	}
-	left = z.Len() - n
+	})
 	if err := c.Tx.ZSetRemoveRange(k, rank, n); err != nil {
 		c.FailWith(err)
 		return

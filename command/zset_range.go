@@ -208,6 +208,12 @@ func (q *rangeQuery) each(z *engine.Scored, size func(n int), fn func(member []b
 		rank, n = q.limited(rank, n)
 	}
 	size(n)
+	eachRanked(z, q.way, rank, n, fn)
+}
+
+// eachRanked visits n members from rank on, the highest first where the way is
+// downward.
+func eachRanked(z *engine.Scored, way direction, rank, n int, fn func(member []byte, score float64)) {
 	if n == 0 {
 		return
 	}
@@ -217,7 +223,7 @@ func (q *rangeQuery) each(z *engine.Scored, size func(n int), fn func(member []b
 		left--
 		return left > 0
 	}
-	if q.way == downward {
+	if way == downward {
 		z.Descend(rank+n-1, visit)
 	} else {
 		z.Ascend(rank, visit)
