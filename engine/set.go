@@ -61,10 +61,11 @@ func (t *Tx) SetPop(k Key, n int, fn func(member []byte)) error {
 	if err != nil {
 		return err
 	}
+	var member []byte // a copy, for the op is told once the member is gone
 	for range n {
 		rank := t.Random(m.c.main.Len())
 		el := m.c.main.At(rank)
-		member := m.c.memberOf(el.Key)
+		member = append(member[:0], m.c.memberOf(el.Key)...)
 		fn(member)
 		m.takeFound(el, rank)
 		m.emitTake(op.Main, member)
