@@ -683,12 +683,15 @@ func (t *Tx) emitCut(m *editing, rank, n int) {
 }
 
 // export copies the content.
-func (c *content) export() op.Coll {
+func (c *content) export() op.Coll { return c.members(bytes.Clone) }
+
+// members lists the content, each part of it as own gives it.
+func (c *content) members(own func([]byte) []byte) op.Coll {
 	out := op.Coll{Type: c.typ, Form: uint8(c.form), Birth: c.birth, AsOf: c.asOf, Meta: bytes.Clone(c.meta)}
 	copyTree := func(tr *tree.Tree, name func([]byte) []byte) []op.Elem {
 		els := make([]op.Elem, 0, tr.Len())
 		tr.Ascend(0, func(el tree.Elem) bool {
-			els = append(els, op.Elem{Key: bytes.Clone(name(el.Key)), Val: bytes.Clone(el.Val), Ext: bytes.Clone(el.Ext)})
+			els = append(els, op.Elem{Key: own(name(el.Key)), Val: own(el.Val), Ext: own(el.Ext)})
 			return true
 		})
 		return els

@@ -15,8 +15,9 @@ func (t *Tx) SetRaw(k Key, val []byte, exp Expiry) clock.Stamp {
 	return t.setOwned(k, val, exp, fRaw)
 }
 
-// Content is the value under k without regard to its type: a string, or a copy
-// of a collection. It leaves recency and hit counters alone.
+// Content is the value under k without regard to its type: a string, or a
+// collection. It is valid until the tx changes any key, and leaves recency and
+// hit counters alone.
 func (t *Tx) Content(k Key) (str []byte, coll *op.Coll, ok bool) {
 	x := t.value(k)
 	switch {
@@ -25,7 +26,7 @@ func (t *Tx) Content(k Key) (str []byte, coll *op.Coll, ok bool) {
 	case x.coll.gone():
 		return t.text(x), nil, true
 	}
-	whole := x.coll.export()
+	whole := x.coll.members(func(b []byte) []byte { return b })
 	return nil, &whole, true
 }
 
