@@ -18,6 +18,9 @@ type Block struct {
 	Missing Switch
 	// DeadlineMs ends the wait, in milliseconds since the epoch; 0 never does.
 	DeadlineMs int64
+	// AgainMs is when another run is worth it though no key has changed, in
+	// milliseconds since the epoch; 0 is never.
+	AgainMs int64
 	// Timeout replies where the wait ended without result, or may not begin.
 	// The Ctx it gets has no Tx.
 	Timeout func(*Ctx)

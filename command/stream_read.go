@@ -25,6 +25,7 @@ type streamRead struct {
 	noAck           bool
 	claims          bool // CLAIM
 	claimIdleMs     int64
+	againMs         int64 // when there will be something to claim, 0: nothing is known of it
 }
 
 func xRead(c *Ctx)      { c.readStreams(false) }
@@ -296,7 +297,7 @@ func (r *streamRead) wait(c *Ctx, from []readFrom) {
 		}
 	}
 	b := Block{
-		Keys: keys, Type: engine.TypeStream, DeadlineMs: r.deadlineMs,
+		Keys: keys, Type: engine.TypeStream, DeadlineMs: r.deadlineMs, AgainMs: r.againMs,
 		Timeout: func(c *Ctx) { c.Out.NullArray() },
 	}
 	if r.grouped {
@@ -395,10 +396,13 @@ func (rd *groupReader) history(after engine.StreamID) {
 func (r *streamRead) claimable(c *Ctx, s *engine.Stream, g *engine.StreamGroup) (list []engine.StreamPending) {
 	latest := c.NowMs() - r.claimIdleMs
 	s.Pending(g, engine.StreamID{}, func(p engine.StreamPending) bool {
+		if _, there := s.Entry(p.ID); !there {
+			return true
+		}
 		if p.DeliveredMs <= latest {
-			if _, there := s.Entry(p.ID); there {
-				list = append(list, p)
-			}
+			list = append(list, p)
+		} else if ms := p.DeliveredMs + r.claimIdleMs; ms > 0 && (r.againMs == 0 || ms < r.againMs) {
+			r.againMs = ms
 		}
 		return true
 	})

@@ -24,7 +24,8 @@ type wait struct {
 	row        *command.Row
 	args       [][]byte
 	db         int
-	deadlineMs int64 // over with the end of this millisecond, as in Redis; 0: never
+	deadlineMs int64        // over with the end of this millisecond, as in Redis; 0: never
+	againMs    atomic.Int64 // when an attempt is worth it though no key has changed, 0: never
 	timeout    func(*command.Ctx)
 	out        resp.Writer
 	served     atomic.Bool
@@ -46,6 +47,7 @@ func (s *Session) await(tx *engine.Tx, b *command.Block) {
 		s: s, row: s.ctx.Row, args: cloneArgs(s.ctx.Args), db: s.ctx.DB,
 		deadlineMs: b.DeadlineMs, timeout: b.Timeout,
 	}
+	w.againMs.Store(b.AgainMs)
 	w.out.SetProto(s.out.Proto())
 	w.out.SetCompat(s.out.Compat())
 	for _, k := range b.Keys {
@@ -69,7 +71,11 @@ func (w *wait) attempt(tx *engine.Tx) bool {
 		Args: w.args, Row: w.row, Out: &w.out, Tx: tx, DB: w.db, Sess: w.s, Host: w.s.n, Woken: command.On,
 	}
 	w.row.Run(&c)
-	return c.TakeBlock() == nil
+	b := c.TakeBlock()
+	if b != nil {
+		w.againMs.Store(b.AgainMs)
+	}
+	return b == nil
 }
 
 // wake implements engine.Waiter.Served.
@@ -83,8 +89,30 @@ func (s *Session) parkWaiting() {
 	s.parked = parkWaiting
 	s.pub.blocked.Store(true)
 	s.pub.wait.Store(s.wait)
-	if ms := s.wait.deadlineMs; ms != 0 {
-		s.n.wakeAt(s, min(ms, math.MaxInt64-1)+1)
+	s.scheduleWait()
+}
+
+// lookAgainMs is how soon a wait looks whether the attempt was made that it has
+// asked for.
+const lookAgainMs = 20
+
+// scheduleWait has the session woken when its wait ends, or is worth an attempt
+// though no key has changed. That attempt is made by the next stir.
+func (s *Session) scheduleWait() {
+	w := s.wait
+	next, now := int64(math.MaxInt64), s.n.wall.NowMs()
+	if w.deadlineMs != 0 {
+		next = min(w.deadlineMs, math.MaxInt64-1) + 1
+	}
+	if again := w.againMs.Load(); again != 0 {
+		if again <= now {
+			s.n.engine.Stirred(w.Keys)
+			again = now + lookAgainMs
+		}
+		next = min(next, again)
+	}
+	if next != math.MaxInt64 {
+		s.n.wakeAt(s, next)
 	}
 }
 
@@ -106,6 +134,9 @@ func (s *Session) endWait() bool {
 	case w.served.Load():
 		s.out.Raw(w.out.Bytes())
 	default:
+		if w.againMs.Load() != 0 {
+			s.scheduleWait()
+		}
 		return false
 	}
 	s.forgetWait()
