@@ -80,7 +80,7 @@ func evictMicros(tenacity int) int64 {
 // hardShare: beyond maxmemory by this part, a command goes on making room
 // whatever its time is. So used memory stays below 1.02 maxmemory and the
 // largest value that is being written.
-const hardShare = 100
+const hardShare = 400
 
 // allowExcess lets used memory be beyond a limit that has just come into force,
 // by what it is now: it sinks from there command by command.
@@ -107,6 +107,9 @@ func (n *Node) fitMemory() bool {
 		return true
 	}
 	now, start, budget := n.wall.NowMs(), n.opts.Micros(), evictMicros(snap.MaxMemoryEvictionTenacity)
+	if n.spreadOut(limit) {
+		n.engine.Sweep() // beside the Tick's: new data comes in faster
+	}
 	for at := start; over(limit); {
 		if !n.engine.SweepLitter() && n.engine.EvictStep(now) == 0 {
 			// Where values may only go to their rows, rows are wanted first.
@@ -127,26 +130,34 @@ func (n *Node) fitMemory() bool {
 	return true
 }
 
+// spreadShare: pages that hold more than the data, or maxmemory, by this part
+// are moved together with more effort.
+const spreadShare = 10
+
+// spreadOut reports whether pages exceed bytes by much.
+func (n *Node) spreadOut(bytes int64) bool { return n.memory().Mapped > bytes+bytes/spreadShare }
+
 // Budgets of one Tick for giving memory back, in microseconds: what is in
-// nobody's way, and where removed data waits to be freed.
+// nobody's way, and where removed data waits to be freed or pages are half
+// empty.
 const (
-	sweepMicros  = 1000
-	litterMicros = 2500
+	sweepMicros = 1000
+	hurryMicros = 2500
 )
 
 // sweepMemory gives memory back: at most a tenth of the time between ticks, or
-// a quarter where large removed collections are to be freed.
+// a quarter where there is much.
 func (n *Node) sweepMemory() {
 	start := n.opts.Micros()
 	at := start
 	for n.engine.ReleaseDiscard() {
-		if at = n.opts.Micros(); at-start > litterMicros {
+		if at = n.opts.Micros(); at-start > hurryMicros {
 			return
 		}
 	}
 	budget := int64(sweepMicros)
-	if n.engine.Litter() > 0 {
-		budget = litterMicros
+	if n.engine.Litter() > 0 || n.spreadOut(n.memory().Live) {
+		budget = hurryMicros
 	}
 	for n.engine.Sweep() {
 		was := at

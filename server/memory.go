@@ -20,7 +20,7 @@ import (
 // not in the heap; so it is low as long as they are not too frequent.
 const (
 	minFloor = 4 << 20
-	maxFloor = 32 << 20
+	maxFloor = 16 << 20
 	// A floor that makes collections come closer than busyGap doubles.
 	busyGap = 50 * time.Millisecond
 	// defaultPercent is Go's own growth between collections.
