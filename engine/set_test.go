@@ -15,6 +15,9 @@ func TestSetsReplay(t *testing.T) {
 	for seed := range uint64(20) {
 		rnd := rand.New(rand.NewPCG(seed, 1))
 		p := alone()
+		if seed%2 == 0 {
+			p = merging()
+		}
 		p.Recording, p.Forms = true, testForms
 		r := newRegion("a", clock.NewManual(startMs), 4, 2, p)
 		for range 300 {
