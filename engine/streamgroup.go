@@ -267,7 +267,7 @@ func (s *Stream) pending(group uint32, id StreamID) (p StreamPending, ok bool) {
 func (m *editing) putAux(el op.Elem) (added bool) {
 	var buf [32]byte
 	tr := &m.c.aux
-	old, rank, found := tr.Find(el.Key)
+	old, _, found := tr.Find(el.Key)
 	switch {
 	case el.Key[0] == auxConsumer && !found:
 		m.placeAux(nameKey(buf[:0], binary.BigEndian.Uint32(el.Key[1:]), binary.BigEndian.Uint32(el.Val)), el.Key[auxConsumerAt:])
@@ -284,7 +284,7 @@ func (m *editing) putAux(el op.Elem) (added bool) {
 			m.placeAux(now.ID.append(pendingOfKey(buf[:0], now.group, now.consumer)), nil)
 		}
 	}
-	rank, found = tr.Seek(el.Key) // what follows may stand before it
+	rank, found := tr.Seek(el.Key) // what follows may stand before it
 	m.place(tr, rank, found, tree.Elem(el))
 	return !found
 }
