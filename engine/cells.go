@@ -474,6 +474,10 @@ func (m *editing) eachMember(fn func(name []byte, st *member)) {
 
 // dropSeen applies a DEL or FLUSH of an origin that had applied v.
 func (m *editing) dropSeen(v clock.Vector) {
+	if m.mergesList() {
+		m.dropPlaces(m.covered(v))
+		return
+	}
 	founding := m.e.foundingStamp()
 	m.eachMember(func(_ []byte, st *member) { st.seenBy(v, founding) })
 }
@@ -599,11 +603,17 @@ func (m *editing) beyond(v clock.Vector) {
 	if m.c == nil {
 		return
 	}
-	if m.merges() {
+	switch {
+	case m.merges():
 		m.eachMember(func(_ []byte, st *member) { st.beyond(v, m.e.foundingStamp()) })
-		if !m.c.empty() {
-			return
-		}
+	case m.mergesList():
+		m.dropPlaces(m.covered(v))
+	default:
+		m.drop()
+		return
+	}
+	if !m.c.empty() {
+		return
 	}
 	m.drop()
 }

@@ -11,16 +11,16 @@ import (
 
 // actOnMembers does a few random things to collections.
 func (m *mesh) actOnMembers(rnd *rand.Rand, r *region) {
-	h, s, z := key("h"), key("s"), key("z")
+	h, s, z, l := key("h"), key("s"), key("z"), key("l")
 	name := []byte{'a' + byte(rnd.IntN(3))}
 	by := rnd.Int64N(9) - 3
 	world := rnd.IntN(30) == 0
-	r.tx.Run(Scope{Keys: []Key{h, s, z, key("y")}, World: world}, r.wall.NowMs(), func(t *Tx) {
+	r.tx.Run(Scope{Keys: []Key{h, s, z, l, key("y")}, World: world}, r.wall.NowMs(), func(t *Tx) {
 		if world {
 			t.FlushDB(0)
 		}
 		for range 1 + rnd.IntN(3) {
-			switch rnd.IntN(14) {
+			switch rnd.IntN(18) {
 			case 0, 1:
 				t.HashSet(h, [][]byte{name, strconv.AppendInt(nil, by, 10)}, FieldChange{})
 			case 2, 3:
@@ -43,8 +43,22 @@ func (m *mesh) actOnMembers(rnd *rand.Rand, r *region) {
 				t.ZSetUpdate(z, []MemberScore{{Member: name, Score: float64(by), Incr: true}}, func(wanted, was float64, there bool) (float64, bool) { return wanted + was, true })
 			case 12:
 				t.ZSetRemove(z, name)
+			case 14:
+				t.ListPush(l, End(rnd.IntN(2)), name, []byte(strconv.FormatInt(by, 10)), []byte("x"))
+			case 15:
+				v, _ := t.List(l)
+				t.ListInsert(l, rnd.IntN(v.Len()+1), name, []byte("y"))
+			case 16:
+				if v, _ := t.List(l); v != nil {
+					i := rnd.IntN(v.Len())
+					t.ListRemove(l, Span{i, 1 + rnd.IntN(v.Len()-i)})
+				}
+			case 17:
+				if v, _ := t.List(l); v != nil {
+					t.ListSet(l, rnd.IntN(v.Len()), name)
+				}
 			case 13:
-				switch rnd.IntN(5) {
+				switch rnd.IntN(7) {
 				case 0:
 					t.Delete(h)
 				case 1:
@@ -53,6 +67,10 @@ func (m *mesh) actOnMembers(rnd *rand.Rand, r *region) {
 					t.Delete(z)
 				case 3:
 					t.SetDeadline(h, r.wall.NowMs()+100_000)
+				case 5:
+					t.Delete(l)
+				case 6:
+					t.ListPop(l, Left)
 				case 4:
 					t.Copy(z, key("y"))
 				}

@@ -767,15 +767,22 @@ func (t *Tx) putWhole(k Key, whole *op.Coll, deadlineMs int64) {
 		t.delete(u)
 	}
 	plain := stripped(*whole)
-	dot := t.emit(func(b *op.Builder) clock.Stamp { return b.Whole(u.db, u.x.key, plain.Append(nil)) })
 	m := &editing{e: t.e, t: t, p: t.p, s: u.s, tb: u.t, db: u.db, x: u.x, c: u.x.coll}
-	if t.p.Merging && plain.Type != op.TypeList && plain.Type != op.TypeStream {
+	if t.p.Merging && plain.Type == op.TypeList {
+		plain = m.placed(plain)
+	}
+	dot := t.emit(func(b *op.Builder) clock.Stamp { return b.Whole(u.db, u.x.key, plain.Append(nil)) })
+	if t.p.Merging && plain.Type != op.TypeStream {
 		if m.c == nil {
 			t.logUndo(collUndo{kind: undoContent, x: u.x})
 			u.x.coll = newContent(u.t.arena, plain.Type)
 			m.c = u.x.coll
 		}
-		m.addWhole(&plain, dot)
+		if plain.Type == op.TypeList {
+			m.addList(&plain, dot)
+		} else {
+			m.addWhole(&plain, dot)
+		}
 	} else {
 		t.logUndo(collUndo{kind: undoContent, x: u.x, wasContent: u.x.coll})
 		m.build(&plain)
@@ -855,6 +862,10 @@ func (m *editing) apply(o *op.Op) {
 			m.dropSeen(o.Seen)
 			return
 		}
+		if m.c != nil && m.mergesList() && o.Seen != nil {
+			m.dropPlaces(m.covered(o.Seen))
+			return
+		}
 		m.drop()
 		return
 	case op.Whole:
@@ -864,6 +875,15 @@ func (m *editing) apply(o *op.Op) {
 		}
 		if m.c != nil && m.c.typ == whole.Type && m.merges() {
 			m.addWhole(&whole, o.Stamp)
+			return
+		}
+		if m.p.Merging && whole.Type == op.TypeList {
+			if m.c == nil || m.c.typ != op.TypeList {
+				m.drop()
+				m.c = newContent(m.tb.arena, op.TypeList)
+				m.x.coll = m.c
+			}
+			m.addList(&whole, o.Stamp)
 			return
 		}
 		m.drop()
@@ -886,6 +906,10 @@ func (m *editing) apply(o *op.Op) {
 	}
 	if o.Part == op.Main && m.merges() {
 		m.applyMember(o)
+		return
+	}
+	if m.mergesList() && (o.Kind == op.Put || o.Kind == op.Take) {
+		m.applyElement(o)
 		return
 	}
 	switch o.Kind {

@@ -28,6 +28,8 @@ func (e *Engine) JoinCopy(id uint64, covered clock.Vector, entries []StateEntry,
 			for i := range st.Colls {
 				if whole := &st.Colls[i]; m.c != nil && m.c.typ == whole.Type && m.merges() {
 					m.joinCopy(whole, covered)
+				} else if m.c != nil && m.c.typ == whole.Type && m.mergesList() {
+					m.joinList(whole, covered)
 				} else {
 					m.drop()
 					m.build(whole)

@@ -1,6 +1,9 @@
 package engine
 
 import (
+	"bytes"
+	"slices"
+
 	"geocache/op"
 	"geocache/tree"
 )
@@ -49,9 +52,13 @@ func (t *Tx) ListInsert(k Key, i int, vals ...[]byte) (length int, err error) {
 	if err != nil {
 		return 0, err
 	}
-	for n, val := range vals {
-		m.listInsert(i+n, op.Elem{Val: val})
-		t.emitInsert(m, i+n, op.Elem{Val: val})
+	if m.mergesList() {
+		m.mergeInsert(i, vals)
+	} else {
+		for n, val := range vals {
+			m.listInsert(i+n, op.Elem{Val: val})
+			t.emitInsert(m, i+n, op.Elem{Val: val})
+		}
 	}
 	length = m.c.main.Len()
 	m.done(k)
@@ -64,6 +71,16 @@ func (t *Tx) ListPush(k Key, end End, vals ...[]byte) (length int, err error) {
 	m, err := t.change(k, op.TypeList)
 	if err != nil {
 		return 0, err
+	}
+	switch {
+	case m.mergesList() && end == Left:
+		back := slices.Clone(vals)
+		slices.Reverse(back)
+		m.mergeInsert(0, back)
+		vals = nil
+	case m.mergesList():
+		m.mergeInsert(m.c.main.Len(), vals)
+		vals = nil
 	}
 	for _, val := range vals {
 		at := 0
@@ -97,6 +114,10 @@ func (t *Tx) ListRemove(k Key, spans ...Span) error {
 		return err
 	}
 	for _, s := range spans {
+		if m.mergesList() {
+			m.mergeCut(s.At, s.Len)
+			continue
+		}
 		m.listCut(s.At, s.Len)
 		t.emitCut(m, s.At, s.Len)
 	}
@@ -118,12 +139,18 @@ func (t *Tx) ListPop(k Key, end End) (val []byte, left int, err error) {
 	if end == Right {
 		at = left
 	}
+	if m.mergesList() {
+		m.givePlaces()
+		m.emitTake(op.Main, bytes.Clone(placeOf(m.c.main.At(at).Ext)))
+	}
 	val = m.remove(&m.c.main, at).Val
 	if val == nil {
 		val = []byte{}
 	}
 	m.listForm()
-	t.emitCut(m, at, 1)
+	if !m.mergesList() {
+		t.emitCut(m, at, 1)
+	}
 	m.done(k)
 	return val, left, nil
 }
@@ -133,6 +160,11 @@ func (t *Tx) ListSet(k Key, i int, val []byte) error {
 	m, err := t.change(k, op.TypeList)
 	if err != nil {
 		return err
+	}
+	if m.mergesList() {
+		m.mergeSet(i, val)
+		m.done(k)
+		return nil
 	}
 	m.listCut(i, 1)
 	t.emitCut(m, i, 1)

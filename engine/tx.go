@@ -68,6 +68,8 @@ type Tx struct {
 	kept     []byte
 	// unresolved are members that wait for the batch's stamps.
 	unresolved []unresolved
+	// unplaced are list elements that do, by their places.
+	unplaced []unresolved
 	// frees are trees that nobody uses once the tx is committed.
 	frees []oldTrees
 }
@@ -215,6 +217,7 @@ func (t *Tx) forget() {
 	t.ops.Reset()
 	t.collUndo = reuse(t.collUndo)
 	t.unresolved = reuse(t.unresolved)
+	t.unplaced = reuse(t.unplaced)
 	t.frees = reuse(t.frees)
 	if cap(t.kept) > 64<<10 {
 		t.kept = nil
@@ -259,6 +262,7 @@ func (t *Tx) commit() {
 			resolve(&t.undo[i].x.state, t.first)
 		}
 		t.resolveMembers()
+		t.resolvePlaces()
 	}
 	for i := range t.undo {
 		if u := &t.undo[i]; u.changed && !u.t.dropped {
