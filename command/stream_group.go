@@ -185,11 +185,14 @@ func (c *Ctx) addConsumer(e *engine.StreamEdit, g *engine.StreamGroup, k engine.
 // touchConsumer notes that a consumer is here, and whether it got something.
 // 7.0 knows only the former.
 func (c *Ctx) touchConsumer(e *engine.StreamEdit, consumer *engine.StreamConsumer, got bool) {
+	was := *consumer
 	consumer.SeenMs = c.NowMs()
 	if got || c.Out.Compat() == resp.Compat70 {
 		consumer.ActiveMs = c.NowMs()
 	}
-	e.TouchConsumer(consumer)
+	if consumer.SeenMs != was.SeenMs || consumer.ActiveMs != was.ActiveMs {
+		e.TouchConsumer(consumer)
+	}
 }
 
 func xGroupDelConsumer(c *Ctx) {
