@@ -95,14 +95,23 @@ func (n *Node) hardLimit(limit int64) int64 {
 	return max(limit+limit/hardShare, n.excess.Load())
 }
 
+// bookedBytes is what clients' buffers are to maxmemory: beyond
+// maxmemory-clients they are being closed already, and no data has to go.
+func (n *Node) bookedBytes() int64 {
+	booked := n.clients.booked.Load()
+	if limit := n.clientsLimit(); limit > 0 {
+		booked = min(booked, limit)
+	}
+	return booked
+}
+
 // fitMemory evicts until used memory is within maxmemory and reports whether
-// it is. What output buffers hold is not counted against the data, as in
-// Redis, so that evicting cannot feed itself. What removed collections have
-// left is freed before anything is evicted for it.
+// it is. As in Redis clients' buffers count. What removed collections have left
+// is freed before anything is evicted for it.
 func (n *Node) fitMemory() bool {
 	snap := n.conf.Load()
 	limit := snap.MaxMemory
-	over := func(limit int64) bool { return limit > 0 && baseBytes+n.engine.UsedBytes() > limit }
+	over := func(limit int64) bool { return limit > 0 && baseBytes+n.bookedBytes()+n.engine.UsedBytes() > limit }
 	if !over(limit) || n.pause.active() {
 		return true
 	}

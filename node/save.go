@@ -85,6 +85,7 @@ func (n *Node) LastSaveMs() int64 { return n.saves.view().savedMs }
 
 // Save implements command.Host. It blocks.
 func (n *Node) Save() error {
+	n.saves.awaitFlush()
 	if !n.beginSave(inForeground) {
 		return resp.ErrSaveRunning
 	}
@@ -106,10 +107,19 @@ func (n *Node) SaveInBackground(when command.SaveTime) error {
 		s.state.scheduled = true
 		return nil
 	}
+	n.saves.ownFlush()
 	if !n.startSave() {
 		return n.saves.followFlush()
 	}
 	return nil
+}
+
+// ownFlush makes FLUSHALL's snapshot, where it has not begun, one that was
+// asked for.
+func (s *saves) ownFlush() {
+	s.Lock()
+	defer s.Unlock()
+	s.state.flushed = false
 }
 
 // Flushed implements command.Host: where save points count, FLUSHALL has a
@@ -124,6 +134,15 @@ func (n *Node) Flushed() {
 	defer s.Unlock()
 	s.state.scheduled, s.state.flushed = true, true
 	s.state.savedChanges = n.engine.Changes()
+}
+
+// awaitFlush waits for the end of a snapshot that nobody asked for.
+func (s *saves) awaitFlush() {
+	s.Lock()
+	defer s.Unlock()
+	for s.state.forFlush {
+		s.idle.Wait()
+	}
 }
 
 // followFlush books a snapshot after the one that is being written, where
@@ -401,6 +420,7 @@ func (n *Node) awaitSaveTurn() {
 		s.idle.Wait()
 	}
 	s.state.busy, s.state.beganMs = true, n.wall.NowMs()
+	s.state.scheduled, s.state.flushed = false, false
 }
 
 // finishSaves is the end of all saving, when nothing else runs any more: what
