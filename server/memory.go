@@ -37,7 +37,7 @@ const (
 	calmBytes = 1 << 20
 	// Memory that is not in use goes back to the system in calm times, if it
 	// is that much, and that part of the live heap.
-	wasteFloor = 1 << 20
+	wasteFloor = 512 << 10
 	wasteShare = 4
 )
 
@@ -49,14 +49,13 @@ type heapPace struct {
 	limit   int64
 	floored bool // the pace is ours to set
 
-	mu      sync.Mutex // guards all below
-	percent int
-	floor   uint64
-	last    time.Time // of the last collection
-	allocs  uint64    // as of the last step
-	// tidy: nothing was allocated since memory was given back, but what calm
-	// times allow for.
-	tidy     bool
+	mu       sync.Mutex // guards all below
+	percent  int
+	floor    uint64
+	last     time.Time // of the last collection
+	allocs   uint64    // as of the last step
+	tidied   uint64    // allocs when memory was last given back
+	tidying  bool      // it is being given back: collections say nothing
 	setLimit int64
 }
 
@@ -88,7 +87,7 @@ func follow(c *collection) {
 func (p *heapPace) collected(now time.Time) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if now.Sub(p.last) < busyGap && p.floor < maxFloor && !p.tidy {
+	if now.Sub(p.last) < busyGap && p.floor < maxFloor && !p.tidying {
 		p.floor *= 2
 	}
 	p.last = now
@@ -110,31 +109,32 @@ func (p *heapPace) step(dataBytes int64) {
 	if p.limit > 0 {
 		p.fitLimit(dataBytes)
 	}
-	if !p.calm() {
+	if live := liveHeap(); !p.calm() || heapHeld() < live+max(wasteFloor, live/wasteShare) {
 		return
 	}
-	live, held := liveHeap(), heapHeld()
-	if held < live+max(wasteFloor, live/wasteShare) {
-		return
-	}
+	p.setTidying(true)
 	runtime.GC() // pools of buffers outlive one collection
 	debug.FreeOSMemory()
+	p.setTidying(false)
 }
 
-// calm reports whether a burst has ended since the last step that said so.
+func (p *heapPace) setTidying(on bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.tidying = on
+	p.tidied = readMetric("/gc/heap/allocs:bytes")
+}
+
+// calm reports whether little goes on and something did since memory was last
+// given back.
 func (p *heapPace) calm() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	was := p.allocs
 	p.allocs = readMetric("/gc/heap/allocs:bytes")
-	if p.allocs-was > calmBytes {
-		p.tidy = false
+	if p.allocs-was > calmBytes || p.allocs-p.tidied < calmBytes {
 		return false
 	}
-	if p.tidy {
-		return false
-	}
-	p.tidy = true
 	if p.floored && p.floor != minFloor {
 		p.floor = minFloor
 		p.setPercent()
