@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 
@@ -179,6 +180,8 @@ type changes struct {
 	seen  clock.Vector
 	batch clock.Stamp
 	nowMs int64
+	// changed counts the keys that stamp found changed.
+	changed int
 }
 
 func (b *changes) put(w write) {
@@ -192,8 +195,26 @@ func (b *changes) fresh(s clock.Stamp) bool {
 	return s.Origin == b.batch.Origin && s.At > b.seen[s.Origin] && s.At <= b.batch.At
 }
 
+// stamp gives a lone region's state, whose cells have no stamps of their own,
+// one of its batch's where the call has changed it.
+func (b *changes) stamp(was op.KeyState, wasThere bool, st *op.KeyState, there bool) {
+	st.ValueStamp, st.DeadlineStamp, st.Dead = clock.Stamp{}, clock.Stamp{}, clock.Stamp{}
+	if !there || wasThere && bytes.Equal(was.Value, st.Value) && was.DeadlineMs == st.DeadlineMs {
+		return
+	}
+	own := clock.Stamp{At: b.batch.At - clock.Reading(b.changed), Origin: b.batch.Origin}
+	b.changed++
+	st.DeadlineStamp = own
+	if !wasThere || !bytes.Equal(was.Value, st.Value) {
+		st.ValueStamp = own
+	}
+}
+
 func (b *changes) add(k key, was op.KeyState, wasThere bool, st op.KeyState, there bool) {
 	merging := len(b.c.w.regions) > 1
+	if !merging {
+		b.stamp(was, wasThere, &st, there)
+	}
 	if b.fresh(st.ValueStamp) {
 		b.put(write{key: k, kind: wrote, stamp: st.ValueStamp, value: string(st.Value), kept: st.DeadlineStamp != st.ValueStamp})
 	}

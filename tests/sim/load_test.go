@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"bytes"
 	"fmt"
 	"strings"
 
@@ -273,7 +274,9 @@ func (c *client) watchCall() call {
 	return k
 }
 
-func sameValue(a, b op.KeyState) bool { return a.ValueStamp == b.ValueStamp }
+func sameValue(a, b op.KeyState) bool {
+	return a.ValueStamp == b.ValueStamp && bytes.Equal(a.Value, b.Value)
+}
 
 // mixedCall is the next request of a client in database 1, where everything
 // goes and only convergence is asked for.
