@@ -105,6 +105,23 @@ func (n *Node) bookedBytes() int64 {
 	return booked
 }
 
+// Resident memory is to stay within 1.15 maxmemory and 64 MB, of which the
+// program and the Go heap take most. Where pages hold more than spreadMost
+// allows, because many shards hold blocks of many sizes, data makes room for
+// them, but no more than a part of maxmemory.
+const (
+	spreadMost  = 4 << 20
+	giveUpShare = 10
+)
+
+// target is what used memory is to be brought to.
+func (n *Node) target(limit int64) int64 {
+	if excess := n.memory().Mapped - (limit + limit*3/20 + spreadMost); excess > 0 {
+		return limit - min(excess, limit/giveUpShare)
+	}
+	return limit
+}
+
 // fitMemory evicts until used memory is within maxmemory and reports whether
 // it is. As in Redis clients' buffers count. What removed collections have left
 // is freed before anything is evicted for it.
@@ -112,15 +129,22 @@ func (n *Node) fitMemory() bool {
 	snap := n.conf.Load()
 	limit := snap.MaxMemory
 	over := func(limit int64) bool { return limit > 0 && baseBytes+n.bookedBytes()+n.engine.UsedBytes() > limit }
-	if !over(limit) || n.pause.active() {
+	target := limit
+	if used := limit - limit/giveUpShare; limit > 0 && over(used) {
+		target = n.target(limit)
+	}
+	if !over(target) || n.pause.active() {
 		return true
 	}
 	now, start, budget := n.wall.NowMs(), n.opts.Micros(), evictMicros(snap.MaxMemoryEvictionTenacity)
 	if n.spreadOut(limit) {
 		n.engine.Sweep() // beside the Tick's: new data comes in faster
 	}
-	for at := start; over(limit); {
+	for at := start; over(target); {
 		if !n.engine.SweepLitter() && n.engine.EvictStep(now) == 0 {
+			if !over(limit) {
+				break
+			}
 			// Where values may only go to their rows, rows are wanted first.
 			n.stats.wantRows.Store(true)
 			return false
