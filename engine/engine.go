@@ -114,7 +114,7 @@ type Engine struct {
 	originsMu sync.Mutex
 	discards  discards
 	sweep     sweeping
-	litter    atomic.Int64 // large removed collections, not freed yet
+	litter    litterCount
 	// reclaimMs: expired entries with a deadline below it may be reclaimed.
 	reclaimMs atomic.Int64
 	held      atomic.Bool  // see HoldReclaim
@@ -172,6 +172,7 @@ type Stats struct {
 	KeyspaceHits, KeyspaceMisses            int64
 	ConflictsClamped                        int64
 	ConflictsValueLost                      int64
+	LitterFreed                             int64 // see Litter
 }
 
 type shard struct {
@@ -282,12 +283,13 @@ func (e *Engine) Stats() Stats {
 		KeyspaceMisses:     e.stats.misses.Load(),
 		ConflictsClamped:   e.stats.clamped.Load(),
 		ConflictsValueLost: e.stats.valuesLost.Load(),
+		LitterFreed:        e.litter.freed.Load(),
 	}
 }
 
 // ResetStats zeroes the running totals.
 func (e *Engine) ResetStats() {
-	for _, c := range []*atomic.Int64{&e.stats.expired, &e.stats.evicted, &e.stats.evictedToDisk, &e.stats.hits, &e.stats.misses, &e.stats.clamped, &e.stats.valuesLost} {
+	for _, c := range []*atomic.Int64{&e.stats.expired, &e.stats.evicted, &e.stats.evictedToDisk, &e.stats.hits, &e.stats.misses, &e.stats.clamped, &e.stats.valuesLost, &e.litter.freed} {
 		c.Store(0)
 	}
 }

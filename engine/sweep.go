@@ -111,7 +111,7 @@ func (e *Engine) Memory() []Memory {
 // SweepLitter does one step of freeing what large removed collections have
 // left, and reports whether there was any. It counts as used until then.
 func (e *Engine) SweepLitter() (worked bool) {
-	if e.litter.Load() == 0 {
+	if e.litter.waiting.Load() == 0 {
 		return false
 	}
 	start := e.rand.IntN(len(e.shards))
@@ -137,7 +137,7 @@ func (e *Engine) sweepLitter(s *shard) (worked bool) {
 }
 
 // Litter is how many large removed collections wait to be freed.
-func (e *Engine) Litter() int64 { return e.litter.Load() }
+func (e *Engine) Litter() int64 { return e.litter.waiting.Load() }
 
 // ReleaseDiscard gives back the memory of one table that a flush has dropped,
 // outside of all locks, and reports whether there was one.
@@ -146,9 +146,10 @@ func (e *Engine) ReleaseDiscard() (worked bool) {
 	if t == nil {
 		return false
 	}
-	e.litter.Add(-int64(len(t.litter)))
+	n := len(t.litter)
 	t.litter = nil
 	t.arena.Release()
+	e.litter.free(n)
 	return true
 }
 
@@ -181,7 +182,7 @@ func (t *table) sweep() {
 		if c.main.FreeSome(unit) && c.aux.FreeSome(unit) {
 			*c = content{}
 			t.litter = t.litter[:len(t.litter)-1]
-			t.litters.Add(-1)
+			t.litters.free(1)
 		}
 		freed := before - t.arena.LiveBytes()
 		bytes += freed

@@ -57,6 +57,11 @@ func TestSweepFreesInSteps(t *testing.T) {
 	if used := r.e.UsedBytes(); used != 0 || steps < 8 || r.e.Litter() != 0 {
 		t.Fatalf("%d bytes used after %d steps, %d collections wait", used, steps, r.e.Litter())
 	}
+	r.do(func(tx *Tx) { tx.SetAdd(key("s"), []byte("member")) }, "s")
+	r.do(func(tx *Tx) { tx.Delete(key("s")) }, "s")
+	if freed := r.e.Stats().LitterFreed; freed != 2 || r.e.Litter() != 0 {
+		t.Fatalf("%d collections counted as freed, a small one among them", freed)
+	}
 	checkAccounts(t, r.e)
 }
 

@@ -34,7 +34,7 @@ type table struct {
 	away     int   // collections that lie on disk
 	// litter are large trees that nobody uses any more, freed in steps.
 	litter  []content
-	litters *atomic.Int64 // counts those of all tables
+	litters *litterCount // of all tables
 	// mover is the cursor of defragment, trees are large collections that it
 	// has met and not finished.
 	mover uint64
@@ -56,7 +56,7 @@ const (
 )
 
 func newTable(a *slab.Arena, hash func([]byte) uint64) *table {
-	return &table{arena: a, hash: hash, level: minLevel, litters: new(atomic.Int64)}
+	return &table{arena: a, hash: hash, level: minLevel, litters: new(litterCount)}
 }
 
 func (t *table) newSegment(buckets int) slab.Ref {
@@ -263,13 +263,25 @@ func (t *table) each(fn func(rec)) {
 }
 
 // litterFrom is the size in bytes from which a collection is freed in steps.
-const litterFrom = 64 << 10
+const litterFrom = 16 << 10
+
+// litterCount counts large removed collections.
+type litterCount struct {
+	waiting atomic.Int64
+	freed   atomic.Int64 // since start or ResetStats
+}
+
+// free counts n that no longer wait.
+func (l *litterCount) free(n int) {
+	l.freed.Add(int64(n)) // first: who sees none wait finds them all here
+	l.waiting.Add(-int64(n))
+}
 
 // free gives the trees of a collection back, those of a large one later.
 func (t *table) free(c *content) {
 	if c.main.MemBytes()+c.aux.MemBytes() >= litterFrom {
 		t.litter = append(t.litter, *c)
-		t.litters.Add(1)
+		t.litters.waiting.Add(1)
 		return
 	}
 	freeTrees(c)

@@ -67,7 +67,6 @@ var absent = []struct{ names, why string }{
 	{"used_memory_lua used_memory_lua_human used_memory_vm_eval used_memory_scripts_eval number_of_cached_scripts number_of_functions number_of_libraries used_memory_vm_functions used_memory_vm_total used_memory_vm_total_human used_memory_functions used_memory_scripts used_memory_scripts_human", "There are no scripts and functions."},
 	{"allocator_rss_ratio allocator_rss_bytes", "Pages that are not in use are given back: allocator_resident is allocator_active."},
 	{"active_defrag_running active_defrag_hits active_defrag_misses active_defrag_key_hits active_defrag_key_misses total_active_defrag_time current_active_defrag_time", "Memory is not defragmented."},
-	{"lazyfreed_objects", "Only what waits is counted, in lazyfree_pending_objects."},
 	{"mem_replication_backlog mem_total_replication_buffers mem_clients_slaves slave_expires_tracked_keys sync_full sync_partial_ok sync_partial_err repl_backlog_size repl_backlog_first_byte_offset repl_backlog_histlen", "There are no replicas; siblings are in the sections Regions and Log."},
 	{"instantaneous_input_repl_kbps instantaneous_output_repl_kbps", "The rates of sibling traffic are not sampled; see its totals."},
 	{"mem_aof_buffer", "The log is not in used_memory; see log_tail_bytes."},

@@ -262,6 +262,7 @@ func infoStats() []infoField {
 		{"instantaneous_output_kbps", "Kilobytes handed out per second over the last 1.6 seconds.", func(v *infoView) any { return float64(v.stats.outBytesPerSec.Load()) / 1024 }},
 		{"rejected_connections", "Connections refused because of maxclients or protected mode.", func(v *infoView) any { return v.stats.rejected.Load() }},
 		{"expired_keys", "Keys reclaimed because their deadline had passed.", func(v *infoView) any { return v.engine.ExpiredKeys }},
+		{"lazyfreed_objects", "Large removed collections that were freed behind the commands that removed them; small ones are freed at once, and not counted.", func(v *infoView) any { return v.engine.LitterFreed }},
 		{"expired_time_cap_reached_count", "Runs of the expiry cycle that their time limit ended.", func(v *infoView) any { return v.stats.expireCapped.Load() }},
 		{"engine_longest_turn_usec", "The longest time since the start or CONFIG RESETSTAT that one step held others up: a command from the end of the one before to its own, or a step of background work, in microseconds. Waiting for a lock is in it.", func(v *infoView) any { return v.stats.turns.longest() }},
 		{"engine_longest_<kind>_usec", "The same of one kind of work: command, apply (a sibling's batch), expire, evict, sweep (giving memory back), checkpoint (one row).", func(v *infoView) any {
