@@ -184,7 +184,7 @@ func (e *Engine) applyFlush(o *op.Op, p *Params, nowMs int64) {
 			if x.coll != nil || baseAlive(&x.state) || x.state.DeadlineMs != 0 {
 				m := editing{e: e, p: p, s: s, tb: t, db: o.DB, x: x, c: x.coll}
 				e.settle(s, t, o.DB, x, p, nowMs, func(st *op.KeyState) bool {
-					if m.c != nil && (m.merges() || m.mergesList()) {
+					if m.c != nil && p.Merging {
 						m.dropSeen(o.Seen)
 					} else {
 						m.drop()

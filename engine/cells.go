@@ -286,7 +286,7 @@ func (m *member) resolve(first clock.Reading) {
 
 // merges reports whether the members have cells.
 func (m *editing) merges() bool {
-	return m.p.Merging && m.c.typ != op.TypeList && m.c.typ != op.TypeStream
+	return m.p.Merging && m.c.typ != op.TypeList
 }
 
 // load is what is known of a member, visible or not. It aliases the trees.
@@ -308,10 +308,13 @@ func (m *editing) save(name []byte, st *member) {
 	if ok {
 		val = bytes.Clone(val)
 		ext := st.appendExt(nil, deadlineMs)
-		if m.c.typ == op.TypeZSet {
+		old, rank, found := m.c.find(name)
+		switch m.c.typ {
+		case op.TypeZSet:
 			m.moveScored(m.c.locateScored(name), name, scoreOf(val), ext)
-		} else {
-			old, rank, found := m.c.find(name)
+		case op.TypeStream:
+			m.place(&m.c.main, rank, found, tree.Elem{Key: name, Val: val, Ext: ext})
+		default:
 			m.placeFound(op.Elem{Key: name, Val: val, Ext: ext}, old, rank, found)
 		}
 		m.hide(name, nil)
@@ -480,6 +483,15 @@ func (m *editing) dropSeen(v clock.Vector) {
 	}
 	founding := m.e.foundingStamp()
 	m.eachMember(func(_ []byte, st *member) { st.seenBy(v, founding) })
+	m.endStream()
+}
+
+// endStream lets a stream go with the last of its entries, where a removal or a
+// copy took them.
+func (m *editing) endStream() {
+	if m.c.typ == op.TypeStream && m.c.main.Len() == 0 && m.c.hidden.Len() == 0 {
+		m.drop()
+	}
 }
 
 // joinCopy takes in the collection of a copy whose source had applied v.
@@ -517,6 +529,9 @@ func (m *editing) joinCopy(from *op.Coll, v clock.Vector) {
 			st.beyond(v, m.e.foundingStamp())
 		}
 	})
+	if from.Type == op.TypeStream {
+		m.addStream(from)
+	}
 }
 
 // addWhole gives members the values of a Whole op with the stamp dot. What was
@@ -533,6 +548,9 @@ func (m *editing) addWhole(whole *op.Coll, dot clock.Stamp) {
 		if m.t != nil {
 			m.t.unresolved = append(m.t.unresolved, unresolved{m, bytes.Clone(name)})
 		}
+	}
+	if whole.Type == op.TypeStream {
+		m.addStream(whole)
 	}
 }
 
@@ -606,13 +624,14 @@ func (m *editing) beyond(v clock.Vector) {
 	switch {
 	case m.merges():
 		m.eachMember(func(_ []byte, st *member) { st.beyond(v, m.e.foundingStamp()) })
+		m.endStream()
 	case m.mergesList():
 		m.dropPlaces(m.covered(v))
 	default:
 		m.drop()
 		return
 	}
-	if !m.c.empty() {
+	if m.c == nil || !m.c.empty() {
 		return
 	}
 	m.drop()
@@ -635,7 +654,11 @@ func (c *content) contentSum() uint64 {
 		if c.typ == op.TypeList {
 			at++
 		}
-		add(c.memberOf(el.Key), el.Val, fieldDeadline(el.Ext), at)
+		val := el.Val
+		if c.typ == op.TypeStream && len(val) > 0 {
+			val = val[1:] // where nodes begin is each region's own
+		}
+		add(c.memberOf(el.Key), val, fieldDeadline(el.Ext), at)
 		if c.typ == op.TypeZSet {
 			add(el.Key, nil, 0, 0)
 		}

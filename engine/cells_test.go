@@ -11,16 +11,16 @@ import (
 
 // actOnMembers does a few random things to collections.
 func (m *mesh) actOnMembers(rnd *rand.Rand, r *region) {
-	h, s, z, l := key("h"), key("s"), key("z"), key("l")
+	h, s, z, l, x := key("h"), key("s"), key("z"), key("l"), key("x")
 	name := []byte{'a' + byte(rnd.IntN(3))}
 	by := rnd.Int64N(9) - 3
 	world := rnd.IntN(30) == 0
-	r.tx.Run(Scope{Keys: []Key{h, s, z, l, key("y")}, World: world}, r.wall.NowMs(), func(t *Tx) {
+	r.tx.Run(Scope{Keys: []Key{h, s, z, l, x, key("v"), key("y")}, World: world}, r.wall.NowMs(), func(t *Tx) {
 		if world {
 			t.FlushDB(0)
 		}
 		for range 1 + rnd.IntN(3) {
-			switch rnd.IntN(18) {
+			switch rnd.IntN(20) {
 			case 0, 1:
 				t.HashSet(h, [][]byte{name, strconv.AppendInt(nil, by, 10)}, FieldChange{})
 			case 2, 3:
@@ -43,6 +43,20 @@ func (m *mesh) actOnMembers(rnd *rand.Rand, r *region) {
 				t.ZSetUpdate(z, []MemberScore{{Member: name, Score: float64(by), Incr: true}}, func(wanted, was float64, there bool) (float64, bool) { return wanted + was, true })
 			case 12:
 				t.ZSetRemove(z, name)
+			case 18:
+				e, _ := t.EditStream(x)
+				id := StreamID{uint64(r.hlc.Now()), uint64(r.origin)}
+				if id.Compare(e.LastID()) <= 0 {
+					id, _ = e.LastID().Next()
+				}
+				e.Add(id, [][]byte{name, name}, 100, 0)
+				e.Done()
+			case 19:
+				if v, _ := t.Stream(x); v != nil && v.Len() > 0 {
+					e, _ := t.EditStream(x)
+					e.Remove(v.idAt(rnd.IntN(v.Len())))
+					e.Done()
+				}
 			case 14:
 				t.ListPush(l, End(rnd.IntN(2)), name, []byte(strconv.FormatInt(by, 10)), []byte("x"))
 			case 15:
@@ -58,7 +72,7 @@ func (m *mesh) actOnMembers(rnd *rand.Rand, r *region) {
 					t.ListSet(l, rnd.IntN(v.Len()), name)
 				}
 			case 13:
-				switch rnd.IntN(7) {
+				switch rnd.IntN(9) {
 				case 0:
 					t.Delete(h)
 				case 1:
@@ -67,6 +81,10 @@ func (m *mesh) actOnMembers(rnd *rand.Rand, r *region) {
 					t.Delete(z)
 				case 3:
 					t.SetDeadline(h, r.wall.NowMs()+100_000)
+				case 7:
+					t.Delete(x)
+				case 8:
+					t.Copy(x, key("v"))
 				case 5:
 					t.Delete(l)
 				case 6:

@@ -786,6 +786,9 @@ func (t *Tx) putWhole(k Key, whole *op.Coll, deadlineMs int64) {
 	} else {
 		t.logUndo(collUndo{kind: undoContent, x: u.x, wasContent: u.x.coll})
 		m.build(&plain)
+		if m.mergesStream() {
+			m.stampEntries(dot)
+		}
 	}
 	t.writeDeadline(u, deadlineMs)
 	t.touchMade(u.x, live)
@@ -830,7 +833,7 @@ func (e *Engine) applyColl(o *op.Op, p *Params, nowMs int64) {
 	tb := e.table(s, o.DB)
 	x, ok := e.opened(s, tb, h, o.Key)
 	if !ok {
-		if o.Kind == op.Take || o.Kind == op.Cut || o.Kind == op.Drop {
+		if o.Kind == op.Take || o.Kind == op.Cut || o.Kind == op.Drop || o.Kind == op.Meta && p.Merging {
 			return
 		}
 		x.word = e.wordMade(s, x, p, nowMs)
@@ -887,7 +890,7 @@ func (m *editing) apply(o *op.Op) {
 			return
 		}
 		m.drop()
-		if m.p.Merging && whole.Type != op.TypeList && whole.Type != op.TypeStream {
+		if m.p.Merging && whole.Type != op.TypeList {
 			m.c = newContent(m.tb.arena, whole.Type)
 			m.x.coll = m.c
 			m.addWhole(&whole, o.Stamp)
@@ -904,8 +907,14 @@ func (m *editing) apply(o *op.Op) {
 		m.c = newContent(m.tb.arena, o.Type)
 		m.x.coll = m.c
 	}
+	if m.mergesStream() && (o.Kind == op.Meta || o.Part != op.Main) {
+		m.applyStream(o)
+		return
+	}
 	if o.Part == op.Main && m.merges() {
-		m.applyMember(o)
+		if o.Type != op.TypeStream || o.Kind != op.Put || validStreamElem(op.Main, o.Elem) {
+			m.applyMember(o)
+		}
 		return
 	}
 	if m.mergesList() && (o.Kind == op.Put || o.Kind == op.Take) {

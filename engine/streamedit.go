@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"encoding/binary"
 
 	"github.com/zeebo/xxh3"
@@ -77,7 +78,11 @@ func (e *StreamEdit) Add(id StreamID, items [][]byte, maxEntries, maxBytes int) 
 	e.added++
 	b := appendEntry(id.append(e.scratch[:0]), flags, items)
 	el := op.Elem{Key: b[:streamIDLen], Val: b[streamIDLen:]}
-	e.m.insert(&e.c.main, e.Len(), tree.Elem(el))
+	if e.m.mergesStream() {
+		e.m.mergePut(el)
+	} else {
+		e.m.insert(&e.c.main, e.Len(), tree.Elem(el))
+	}
 	e.m.emitPut(op.Main, el)
 	e.changed = true
 }
@@ -108,8 +113,14 @@ func (e *StreamEdit) Remove(id StreamID) bool {
 	if hasNext {
 		nextStarts = startsNode(tr.At(rank + 1).Val)
 	}
-	e.m.emitTake(op.Main, el.Key)
-	e.m.remove(tr, rank)
+	if e.m.mergesStream() {
+		key := bytes.Clone(el.Key)
+		e.m.mergeTake(key)
+		e.m.emitTake(op.Main, key)
+	} else {
+		e.m.emitTake(op.Main, el.Key)
+		e.m.remove(tr, rank)
+	}
 	e.changed = true
 	switch {
 	case !starts:
@@ -128,9 +139,11 @@ func (e *StreamEdit) markStart(rank int) {
 	el := e.c.main.At(rank)
 	b := append(append(e.scratch[:0], el.Key...), el.Val...)
 	b[streamIDLen] |= entryStartsNode
-	with := op.Elem{Key: b[:streamIDLen], Val: b[streamIDLen:]}
+	with := op.Elem{Key: b[:streamIDLen], Val: b[streamIDLen:], Ext: bytes.Clone(el.Ext)}
 	e.m.replace(&e.c.main, rank, tree.Elem(with))
-	e.m.emitPut(op.Main, with)
+	if !e.m.mergesStream() { // nodes are each region's own
+		e.m.emitPut(op.Main, with)
+	}
 }
 
 // TrimHead removes the first n entries, which must be there.
@@ -150,15 +163,25 @@ func (e *StreamEdit) TrimHead(n int) {
 			nodes++
 		}
 		rank++
-		e.m.emitTake(op.Main, el.Key)
+		if !e.m.mergesStream() {
+			e.m.emitTake(op.Main, el.Key)
+		}
 		return true
 	})
 	if n == tr.Len() {
 		nodes, e.tailEntries = e.nodes, tailFull
 	}
 	e.nodes -= nodes
-	e.m.removeRange(tr, 0, n)
 	e.changed = true
+	if !e.m.mergesStream() {
+		e.m.removeRange(tr, 0, n)
+		return
+	}
+	for range n {
+		key := bytes.Clone(tr.At(0).Key)
+		e.m.mergeTake(key)
+		e.m.emitTake(op.Main, key)
+	}
 }
 
 // SetLastID makes id what LastID answers.

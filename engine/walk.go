@@ -256,6 +256,9 @@ func (e *Engine) Digest(nowMs int64) uint64 {
 						return
 					}
 					x := e.openedRec(s, r)
+					if x.coll != nil && x.coll.typ == op.TypeStream && x.coll.main.Len() == 0 && !x.coll.away {
+						return // regions may differ in whether it is there: see streammerge.go
+					}
 					d := deadlineOf(&x.state)
 					buf = binary.AppendUvarint(buf[:0], uint64(number))
 					buf = binary.AppendUvarint(buf, uint64(len(x.key)))
