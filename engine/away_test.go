@@ -39,6 +39,8 @@ func (r *onDisk) evict() (n int) {
 	for r.e.EvictStep(startMs) > 0 {
 		n++
 	}
+	for r.e.SweepLitter() {
+	}
 	return n
 }
 

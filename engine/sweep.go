@@ -179,7 +179,7 @@ func (t *table) sweep() {
 	for unit := 1; len(t.litter) > 0 && blocks < sweepBlocks && bytes < sweepBytes; blocks += unit {
 		before := t.arena.LiveBytes()
 		c := &t.litter[len(t.litter)-1]
-		if c.main.FreeSome(unit) && c.aux.FreeSome(unit) {
+		if c.main.FreeSome(unit) && c.aux.FreeSome(unit) && c.hidden.FreeSome(unit) {
 			*c = content{}
 			t.litter = t.litter[:len(t.litter)-1]
 			t.litters.free(1)

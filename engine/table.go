@@ -279,7 +279,7 @@ func (l *litterCount) free(n int) {
 
 // free gives the trees of a collection back, those of a large one later.
 func (t *table) free(c *content) {
-	if c.main.MemBytes()+c.aux.MemBytes() >= litterFrom {
+	if c.main.MemBytes()+c.aux.MemBytes()+c.hidden.MemBytes() >= litterFrom {
 		t.litter = append(t.litter, *c)
 		t.litters.waiting.Add(1)
 		return
