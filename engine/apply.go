@@ -128,6 +128,7 @@ func (e *Engine) changeKey(db int, key []byte, p *Params, nowMs int64, fn func(*
 
 // settle lets fn change x and makes everything else follow.
 func (e *Engine) settle(s *shard, t *table, db int, x *entry, p *Params, nowMs int64, fn func(*op.KeyState) bool) {
+	e.preserve(t, x)
 	was, wasColl := x.state, x.coll
 	expired := x.exists() && expiredAt(&was, nowMs)
 	if !fn(&x.state) && x.coll == wasColl {

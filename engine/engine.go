@@ -13,8 +13,8 @@
 // locks are held.
 //
 // Locks, in this order: the lock of a background walk (expire, evict, forget, sweep);
-// shard locks, ascending by number; a group's, or whatever Sink takes (the
-// node's commit lock). No lock is held over I/O.
+// shard locks, ascending by number; a group's, a Snapshot's, or whatever Sink
+// takes (the node's commit lock). No lock is held over I/O.
 //
 // Invariants: an entry changes only under its shard's lock; a provisional
 // stamp never outlives its tx; every change since the last checkpoint is in

@@ -187,6 +187,7 @@ func (e *Engine) evictRecord(s *shard, db int, r rec, p *Params) int64 {
 	t, x := r.t, e.openedRec(s, r)
 	was := t.arena.LiveBytes()
 	if p.EvictToDisk {
+		e.preserve(t, x)
 		t.toDisk(x)
 		e.store(t, x, p)
 		e.used.Add(t.grew())

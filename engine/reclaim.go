@@ -25,6 +25,7 @@ func (e *Engine) reclaim(s *shard, t *table, db int, r rec, nowMs int64) bool {
 
 // end removes an entry and all that is known of it.
 func (e *Engine) end(s *shard, t *table, db int, x *entry) {
+	e.preserve(t, x)
 	if x.coll != nil {
 		t.free(x.coll)
 	}

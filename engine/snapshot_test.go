@@ -1,40 +1,61 @@
 package engine
 
 import (
+	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
+	"slices"
 	"strconv"
 	"sync"
 	"testing"
+	"time"
 
 	"geocache/clock"
+	"geocache/op"
 )
 
-// texts is a snapshot as "db/key=value@deadline" by "db/key"; rows complete
-// what was evicted.
-func (s *Snapshot) texts(t *testing.T, rows map[RowKey][]byte) map[string]string {
+// shown is what snapshots have handed over: "value@deadline" by "db/key".
+type shown map[string]string
+
+func (m shown) add(k *SnapshotKey) error {
+	name := fmt.Sprintf("%d/%s", k.DB, k.Key)
+	if _, twice := m[name]; twice {
+		return errors.New(name + " comes twice")
+	}
+	value := string(k.Value)
+	if k.Coll != nil {
+		for _, el := range k.Coll.Elem[op.Main] {
+			value += fmt.Sprintf("%s=%s ", el.Key, el.Val)
+		}
+	}
+	m[name] = fmt.Sprintf("%s@%d", value, k.DeadlineMs)
+	return nil
+}
+
+// texts is what is left of a snapshot; rows complete what was evicted.
+func (s *Snapshot) texts(t *testing.T, rows map[RowKey][]byte) shown {
 	t.Helper()
-	m := map[string]string{}
-	for db, d := range s.DBs {
-		expires := 0
-		for _, k := range d.Keys {
-			if k.OnDisk != nil {
-				ok, err := k.ReadRow(rows[k.OnDisk.Row])
-				if err != nil {
-					t.Fatal(err)
-				}
-				if !ok {
-					continue
-				}
+	m := shown{}
+	err := s.Each(func(k *SnapshotKey) error {
+		if k.OnDisk != nil {
+			if ok, err := k.ReadRow(rows[k.OnDisk.Row]); !ok || err != nil {
+				return err
 			}
-			if k.DeadlineMs != 0 {
-				expires++
+		}
+		return m.add(k)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, sh := range s.e.shards {
+		sh.mu.Lock()
+		for _, tb := range sh.dbs {
+			if tb != nil && slices.ContainsFunc(tb.walks, func(w *tableWalk) bool { return w.snap == s }) {
+				t.Error("a table is still walked")
 			}
-			m[fmt.Sprintf("%d/%s", db, k.Key)] = fmt.Sprintf("%s@%d", k.Value, k.DeadlineMs)
 		}
-		if expires != d.Expires {
-			t.Errorf("db %d: %d deadlines, %d counted", db, expires, d.Expires)
-		}
+		sh.mu.Unlock()
 	}
 	return m
 }
@@ -50,17 +71,19 @@ func TestSnapshot(t *testing.T) {
 		r.do(func(tx *Tx) { tx.SetString(key("gone"), nil, NoDeadline()); tx.Delete(key("gone")) }, "gone")
 		r.world(func(tx *Tx) { tx.SetString(other, []byte("x"), NoDeadline()) })
 		r.wall.Advance(10)
-		snap := r.e.Snapshot(r.wall.NowMs())
-		want := map[string]string{"0/s": "v@0", "0/later": fmt.Sprintf("v@%d", startMs+1000), "0/n": "7@0", "2/o": "x@0"}
+		snap, later := r.e.BeginSnapshot(r.wall.NowMs()), r.e.BeginSnapshot(r.wall.NowMs())
+		want := shown{"0/s": "v@0", "0/later": fmt.Sprintf("v@%d", startMs+1000), "0/n": "7@0", "2/o": "x@0"}
 		if have := snap.texts(t, nil); !maps.Equal(have, want) {
 			t.Errorf("have %v, want %v", have, want)
 		}
-		// What comes later does not reach it.
+		// What comes later does not reach one.
 		r.do(func(tx *Tx) { tx.Append(key("s"), []byte("ery")); tx.SetRange(key("s"), 0, []byte("V")) }, "s")
 		r.do(func(tx *Tx) { tx.Incr(key("n"), 1) }, "n")
 		r.do(func(tx *Tx) { tx.SetDeadline(key("later"), 0) }, "later")
 		r.world(func(tx *Tx) { tx.FlushDB(2) })
-		if have := snap.texts(t, nil); !maps.Equal(have, want) {
+		for r.e.ReleaseDiscard() {
+		}
+		if have := later.texts(t, nil); !maps.Equal(have, want) {
 			t.Errorf("then %v, want %v", have, want)
 		}
 	}
@@ -70,7 +93,7 @@ func TestSnapshotSwapped(t *testing.T) {
 	r := newRegion("a", clock.NewManual(startMs), 4, 3, alone())
 	r.do(func(tx *Tx) { tx.SetString(key("k"), []byte("v"), NoDeadline()) }, "k")
 	r.world(func(tx *Tx) { tx.SwapDB(0, 1) })
-	if have := r.e.Snapshot(startMs).texts(t, nil); !maps.Equal(have, map[string]string{"1/k": "v@0"}) {
+	if have := r.e.BeginSnapshot(startMs).texts(t, nil); !maps.Equal(have, shown{"1/k": "v@0"}) {
 		t.Error(have)
 	}
 }
@@ -84,16 +107,16 @@ func TestSnapshotEvicted(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		act  func(*Tx) // between the snapshot and its writing
-		want map[string]string
+		want shown
 	}{
-		{"nothing", func(*Tx) {}, map[string]string{"0/k": long + "@0"}},
-		{"SET", func(tx *Tx) { tx.SetString(key("k"), []byte("new"), NoDeadline()) }, map[string]string{"0/k": "new@0"}},
-		{"DEL", func(tx *Tx) { tx.Delete(key("k")) }, map[string]string{}},
+		{"nothing", func(*Tx) {}, shown{"0/k": long + "@0"}},
+		{"SET", func(tx *Tx) { tx.SetString(key("k"), []byte("new"), NoDeadline()) }, shown{"0/k": "new@0"}},
+		{"DEL", func(tx *Tx) { tx.Delete(key("k")) }, shown{}},
 	} {
 		r := newRegion("a", clock.NewManual(startMs), 1, 1, p)
 		set(r, long, NoDeadline())
 		rows := evictAll(t, r)
-		snap := r.e.Snapshot(startMs)
+		snap := r.e.BeginSnapshot(startMs)
 		r.do(c.act, "k")
 		if en, ok := r.e.Row(RowKey{0, "k"}); ok && !en.Evicted {
 			rows[RowKey{0, "k"}] = en.State
@@ -105,6 +128,199 @@ func TestSnapshotEvicted(t *testing.T) {
 	k := SnapshotKey{OnDisk: &DiskValue{}}
 	if _, err := k.ReadRow([]byte("no row")); err == nil {
 		t.Error("a damaged row passes")
+	}
+}
+
+// shownOf is what a snapshot of the model shows.
+func shownOf(m model, nowMs int64) shown {
+	want := shown{}
+	for db := range m {
+		for name := range m[db] {
+			if it, ok := m.get(Key{db, []byte(name)}, nowMs); ok {
+				want[fmt.Sprintf("%d/%s", db, name)] = fmt.Sprintf("%s@%d", it.val, it.deadline)
+			}
+		}
+	}
+	return want
+}
+
+// TestSnapshotModel changes data at random, with flushes, swaps and
+// transactions that are undone, while snapshots go on bucket by bucket.
+func TestSnapshotModel(t *testing.T) {
+	silent := alone()
+	silent.Recording = false
+	for name, p := range map[string]Params{"alone": alone(), "silent": silent, "merging": merging()} {
+		t.Run(name, func(t *testing.T) {
+			for seed := range max(60/effort, uint64(5)) {
+				snapshotModel(t, p, seed)
+			}
+		})
+	}
+}
+
+// undone ends a run that is to be undone.
+type undone struct{}
+
+func snapshotModel(t *testing.T, p Params, seed uint64) {
+	rnd := rand.New(rand.NewPCG(seed, 2))
+	r := newRegion("a", clock.NewManual(startMs), 2, modelDBs, p)
+	m := model{{}, {}, {}}
+	var snap *Snapshot
+	var have, want shown
+	for n := range 600 {
+		if snap == nil {
+			snap, have, want = r.e.BeginSnapshot(r.wall.NowMs()), shown{}, shownOf(m, r.wall.NowMs())
+		}
+		r.wall.Advance(rnd.Int64N(200))
+		keys := []Key{modelKey(rnd), modelKey(rnd), modelKey(rnd)}
+		sc := Scope{Keys: keys, World: rnd.IntN(20) == 0}
+		after, undo := m.clone(), rnd.IntN(4) == 0
+		run := func(tx *Tx) {
+			for range 1 + rnd.IntN(4) {
+				if err := command(rnd, keys, sc.World, !p.Merging)(tx, after); err != nil {
+					t.Error(err)
+				}
+			}
+			if undo {
+				panic(undone{})
+			}
+		}
+		func() {
+			defer func() {
+				if v := recover(); v != nil && v != (undone{}) {
+					panic(v)
+				}
+			}()
+			r.tx.Run(sc, r.wall.NowMs(), run)
+		}()
+		if !undo {
+			m = after
+		}
+		switch rnd.IntN(10) {
+		case 0:
+			expireAll(r)
+		case 1:
+			r.e.ForgetRemovals(r.vector.Clone(), 5)
+		case 2:
+			for r.e.ReleaseDiscard() {
+			}
+		}
+		if rnd.IntN(3) == 0 && snapshotBucket(t, snap, have) {
+			if !maps.Equal(have, want) {
+				t.Fatalf("seed %d, tx %d: have %v, want %v", seed, n, have, want)
+			}
+			snap = nil
+		}
+		checkAccounts(t, r.e)
+	}
+}
+
+// snapshotBucket goes on by one bucket, or what waits, and reports whether that
+// was the end.
+func snapshotBucket(t *testing.T, s *Snapshot, have shown) (ended bool) {
+	keys := s.takeWaiting()
+	if len(keys) == 0 {
+		if len(s.walks) == 0 {
+			return true
+		}
+		s.met = nil
+		if w := s.walks[0]; w.step(1) {
+			s.walks = s.walks[1:]
+		}
+		keys = s.met
+	}
+	for i := range keys {
+		if err := have.add(&keys[i]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return false
+}
+
+// TestSnapshotCollections: members change in place, and are copied before.
+func TestSnapshotCollections(t *testing.T) {
+	for _, p := range []Params{alone(), merging()} {
+		for name, change := range map[string]func(*Tx){
+			"HSET":    func(tx *Tx) { tx.HashSet(key("h"), [][]byte{[]byte("f"), []byte("new")}, FieldChange{}) },
+			"DEL":     func(tx *Tx) { tx.Delete(key("h")) },
+			"SET":     func(tx *Tx) { tx.SetString(key("h"), []byte("text"), NoDeadline()) },
+			"FLUSHDB": func(tx *Tx) { tx.HashSet(key("h"), [][]byte{[]byte("f"), []byte("new")}, FieldChange{}); tx.FlushDB(0) },
+			"PEXPIRE": func(tx *Tx) { tx.SetDeadline(key("h"), startMs+1) },
+			"undone": func(tx *Tx) {
+				tx.HashSet(key("h"), [][]byte{[]byte("g"), []byte("new")}, FieldChange{})
+				panic(undone{})
+			},
+			"RENAME":   func(tx *Tx) { tx.Rename(key("h"), key("other")) },
+			"SETRANGE": func(tx *Tx) { tx.Delete(key("h")); tx.SetRange(key("h"), 3, []byte("x")) },
+		} {
+			r := newRegion("a", clock.NewManual(startMs), 2, 1, p)
+			r.world(func(tx *Tx) { tx.HashSet(key("h"), [][]byte{[]byte("f"), []byte("old")}, FieldChange{}) })
+			snap := r.e.BeginSnapshot(startMs)
+			func() {
+				defer func() { _ = recover() }()
+				r.world(change)
+			}()
+			r.wall.Advance(10)
+			expireAll(r)
+			if have := snap.texts(t, nil); !maps.Equal(have, shown{"0/h": "f=old @0"}) {
+				t.Errorf("%s (merging %v): %v", name, p.Merging, have)
+			}
+			checkAccounts(t, r.e)
+		}
+	}
+}
+
+// TestSnapshotApplied: what siblings change does not reach it.
+func TestSnapshotApplied(t *testing.T) {
+	wall := clock.NewManual(startMs)
+	r, from := newRegion("a", wall, 2, 1, merging()), newRegion("b", wall, 2, 1, merging())
+	both := func(tx *Tx) {
+		tx.HashSet(key("h"), [][]byte{[]byte("f"), []byte("old")}, FieldChange{})
+		tx.SetString(key("s"), []byte("old"), NoDeadline())
+		tx.SetString(key("t"), []byte("old"), NoDeadline())
+	}
+	from.world(both)
+	for _, b := range from.own {
+		r.receive(b)
+	}
+	seen := len(from.own)
+	snap := r.e.BeginSnapshot(startMs)
+	from.world(func(tx *Tx) {
+		tx.HashSet(key("h"), [][]byte{[]byte("f"), []byte("new")}, FieldChange{})
+		tx.SetString(key("s"), []byte("new"), NoDeadline())
+		tx.SetString(key("later"), []byte("new"), NoDeadline())
+	})
+	from.world(func(tx *Tx) { tx.FlushDB(0) })
+	for _, b := range from.own[seen:] {
+		r.receive(b)
+	}
+	want := shown{"0/h": "f=old @0", "0/s": "old@0", "0/t": "old@0"}
+	if have := snap.texts(t, nil); !maps.Equal(have, want) || r.err != nil {
+		t.Errorf("have %v, want %v, %v", have, want, r.err)
+	}
+}
+
+// TestSnapshotGrows: tables that grow and shrink under a walk show each key
+// once.
+func TestSnapshotGrows(t *testing.T) {
+	r := newRegion("a", clock.NewManual(startMs), 1, 1, alone())
+	want := shown{}
+	for i := range 1000 {
+		k := strconv.Itoa(i)
+		r.do(func(tx *Tx) { tx.SetString(key(k), nil, NoDeadline()) }, k)
+		want["0/"+k] = "@0"
+	}
+	snap, have := r.e.BeginSnapshot(startMs), shown{}
+	for i := 0; !snapshotBucket(t, snap, have); i++ {
+		switch k := strconv.Itoa(i % 3000); {
+		case i%6000 < 3000:
+			r.do(func(tx *Tx) { tx.SetString(key(k), []byte("new"), NoDeadline()) }, k)
+		default:
+			r.do(func(tx *Tx) { tx.Delete(key(k)) }, k)
+		}
+	}
+	if !maps.Equal(have, want) {
+		t.Errorf("%d keys, want %d", len(have), len(want))
 	}
 }
 
@@ -129,7 +345,7 @@ func TestSnapshotIsAtomic(t *testing.T) {
 		}
 	})
 	for range 500 {
-		s := r.e.Snapshot(startMs)
+		s := r.e.BeginSnapshot(startMs)
 		if m := s.texts(t, nil); m["0/a"] != m["0/b"] {
 			t.Fatal(m)
 		}
@@ -166,14 +382,35 @@ func TestChanges(t *testing.T) {
 	}
 }
 
-// BenchmarkSnapshot is how long everybody waits, for a million keys.
+// BenchmarkSnapshot is how long everybody waits for the begin of a snapshot of a
+// million keys, and how long a step holds a shard, while a writer changes keys.
 func BenchmarkSnapshot(b *testing.B) {
 	r := newRegion("a", clock.NewManual(startMs), DefaultShards, 1, Params{Policy: policy("noeviction")})
-	for i := range 1_000_000 {
+	write := func(i int) {
 		k := strconv.Itoa(i)
 		r.do(func(tx *Tx) { tx.SetString(key(k), []byte("a value of a few bytes"), NoDeadline()) }, k)
 	}
-	for b.Loop() {
-		r.e.Snapshot(startMs)
+	for i := range 1_000_000 {
+		write(i)
 	}
+	var longest, sum time.Duration
+	steps, waiting, rnd := 0, 0, rand.New(rand.NewPCG(1, 1))
+	for b.Loop() {
+		snap := r.e.BeginSnapshot(startMs)
+		b.StopTimer()
+		for more := true; more; steps++ {
+			for range 200 {
+				write(rnd.IntN(1_000_000))
+			}
+			waiting = max(waiting, len(snap.waiting))
+			start := time.Now()
+			_, more = snap.step()
+			took := time.Since(start)
+			longest, sum = max(longest, took), sum+took
+		}
+		b.StartTimer()
+	}
+	b.ReportMetric(float64(longest.Microseconds()), "µs/longest-step")
+	b.ReportMetric(float64(sum.Microseconds())/float64(steps), "µs/step")
+	b.ReportMetric(float64(waiting), "waiting-keys")
 }

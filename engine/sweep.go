@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"sync"
 	"sync/atomic"
 )
@@ -154,7 +155,7 @@ func (e *Engine) ReleaseDiscard() (worked bool) {
 }
 
 // takeDiscard does so under a lock that whoever dropped the table held to its
-// end: nobody uses the table any more.
+// end: but for snapshots, nobody uses the table any more.
 func (e *Engine) takeDiscard() *table {
 	s := e.shards[len(e.shards)-1]
 	s.mu.Lock()
@@ -162,13 +163,12 @@ func (e *Engine) takeDiscard() *table {
 	d := &e.discards
 	d.Lock()
 	defer d.Unlock()
-	n := len(d.tables)
-	if n == 0 {
+	i := slices.IndexFunc(d.tables, func(t *table) bool { return t.walked.Load() == 0 })
+	if i < 0 {
 		return nil
 	}
-	t := d.tables[n-1]
-	d.tables[n-1] = nil
-	d.tables = d.tables[:n-1]
+	t := d.tables[i]
+	d.tables = slices.Delete(d.tables, i, i+1)
 	return t
 }
 

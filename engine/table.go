@@ -41,6 +41,10 @@ type table struct {
 	trees []treePlace
 	// dropped: a FLUSHDB took it out of its shard.
 	dropped bool
+	// walks are those of snapshots, walked is how many: until there is none
+	// the memory of a dropped table is kept.
+	walks  []*tableWalk
+	walked atomic.Int32
 }
 
 const (

@@ -523,16 +523,24 @@ func (t *Tx) needAway(x *entry, db int) {
 // edit is the entry of k for a change: found or made, remembered for undo. The
 // caller changes it and then calls done.
 func (t *Tx) edit(k Key) *undo {
-	u := t.editBlind(k)
+	u := t.openFor(k)
 	if u.x.flags&fOnDisk != 0 {
 		panic(&NeedRow{[]RowKey{{u.db, string(u.x.key)}}})
 	}
+	t.e.preserve(u.t, u.x)
 	return u
 }
 
 // editBlind is edit for writes that do not look at the old value, so that it
 // may stay on disk.
 func (t *Tx) editBlind(k Key) *undo {
+	u := t.openFor(k)
+	t.e.preserve(u.t, u.x)
+	return u
+}
+
+// openFor is the entry of k for edit and editBlind.
+func (t *Tx) openFor(k Key) *undo {
 	s, tb, h := t.locate(k)
 	if u := t.changedEntry(tb, h, k.Name); u != nil {
 		u.uncapped = false

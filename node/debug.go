@@ -139,11 +139,8 @@ func (n *Node) takeBack() error {
 // Digest implements command.Debug.
 func (d debugging) Digest() (string, error) {
 	var sum dataDigest
-	snap := d.n.engine.Snapshot(d.n.wall.NowMs())
-	for db := range snap.DBs {
-		if err := d.n.eachEntry(db, &snap.DBs[db], sum.add); err != nil {
-			return "", err
-		}
+	if err := d.n.eachEntry(d.n.engine.BeginSnapshot(d.n.wall.NowMs()), sum.add); err != nil {
+		return "", err
 	}
 	return sum.sum.String(), nil
 }

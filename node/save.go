@@ -89,7 +89,7 @@ func (n *Node) Save() error {
 	if !n.beginSave(inForeground) {
 		return resp.ErrSaveRunning
 	}
-	if n.writeSnapshot(inForeground, n.engine.Snapshot(n.wall.NowMs())) != nil {
+	if n.writeSnapshot(inForeground, n.engine.BeginSnapshot(n.wall.NowMs())) != nil {
 		return resp.ErrNoReason
 	}
 	return nil
@@ -163,7 +163,7 @@ func (n *Node) startSave() bool {
 	if !n.beginSave(inBackground) {
 		return false
 	}
-	snap := n.engine.Snapshot(n.wall.NowMs())
+	snap := n.engine.BeginSnapshot(n.wall.NowMs())
 	n.log.Info("background saving started")
 	n.opts.Spawn(func() { _ = n.writeSnapshot(inBackground, snap) }) // logged, and shown by INFO
 	return true
@@ -191,6 +191,7 @@ func (n *Node) beginSave(kind saveKind) bool {
 // writeSnapshot writes snap to dbfilename and books how it went, as Redis
 // does: a failing SAVE does not stop writes, a good one lets them go on.
 func (n *Node) writeSnapshot(kind saveKind, snap *engine.Snapshot) error {
+	defer snap.End() // where nothing has come to reading it
 	err, file := errNoFiles, n.conf.Load().DBFilename
 	if n.opts.SaveFile != nil {
 		err = n.opts.SaveFile(file, func(w io.Writer) error { return n.encodeSnapshot(w, kind, snap) })
@@ -231,46 +232,34 @@ func (n *Node) encodeSnapshot(out io.Writer, kind saveKind, snap *engine.Snapsho
 	w.Aux("redis-bits", strconv.Itoa(strconv.IntSize))
 	w.Aux("ctime", strconv.FormatInt(n.wall.NowMs()/1000, 10))
 	w.Aux("used-mem", strconv.FormatInt(n.UsedBytes(), 10))
-	for db := range snap.DBs {
-		d := &snap.DBs[db]
-		if len(d.Keys) == 0 {
-			continue
+	selected := -1 // what was preserved may belong to any database
+	err := n.eachEntry(snap, func(e rdb.Entry) error {
+		if kind == inBackground && n.saves.giveUp.Load() {
+			return errGivenUp
 		}
-		w.SelectDB(db, len(d.Keys), d.Expires)
-		err := n.eachEntry(db, d, func(e rdb.Entry) error {
-			if kind == inBackground && n.saves.giveUp.Load() {
-				return errGivenUp
-			}
-			return w.Entry(e)
-		})
-		if err != nil {
-			return err
+		if e.DB != selected {
+			selected = e.DB
+			w.SelectDB(e.DB, snap.DBs[e.DB].Keys, snap.DBs[e.DB].Expires)
 		}
+		return w.Entry(e)
+	})
+	if err != nil {
+		return err
 	}
 	return w.Close()
 }
 
-// eachEntry hands over the keys of a snapshot's database, whose memory is free
-// to go as they pass by. An entry is valid during the call.
-func (n *Node) eachEntry(db int, d *engine.SnapshotDB, take func(rdb.Entry) error) error {
-	for i := range d.Keys {
-		k := &d.Keys[i]
+// eachEntry hands over the keys of a snapshot, and ends it. An entry is valid
+// during the call.
+func (n *Node) eachEntry(snap *engine.Snapshot, take func(rdb.Entry) error) error {
+	return snap.Each(func(k *engine.SnapshotKey) error {
 		if k.OnDisk != nil {
-			ok, err := n.readEvicted(k)
-			if err != nil {
+			if ok, err := n.readEvicted(k); !ok || err != nil {
 				return err
 			}
-			if !ok {
-				continue
-			}
 		}
-		e := rdb.Entry{DB: db, Key: []byte(k.Key), DeadlineMs: k.DeadlineMs, Value: rdbvalue.Of(k.Value, k.Coll)}
-		if err := take(e); err != nil {
-			return err
-		}
-		*k = engine.SnapshotKey{}
-	}
-	return nil
+		return take(rdb.Entry{DB: k.DB, Key: []byte(k.Key), DeadlineMs: k.DeadlineMs, Value: rdbvalue.Of(k.Value, k.Coll)})
+	})
 }
 
 // readEvicted completes k from its row; ok is false where the key has gone
@@ -401,13 +390,13 @@ func (n *Node) saveLast() error {
 	n.saves.giveUp.Store(true)
 	n.awaitSaveTurn()
 	n.saves.giveUp.Store(false)
-	return n.writeSnapshot(inForeground, n.engine.Snapshot(n.wall.NowMs()))
+	return n.writeSnapshot(inForeground, n.engine.BeginSnapshot(n.wall.NowMs()))
 }
 
 // saveInTurn writes a snapshot once no other is being written.
 func (n *Node) saveInTurn() error {
 	n.awaitSaveTurn()
-	return n.writeSnapshot(inForeground, n.engine.Snapshot(n.wall.NowMs()))
+	return n.writeSnapshot(inForeground, n.engine.BeginSnapshot(n.wall.NowMs()))
 }
 
 // awaitSaveTurn books the right to write once nobody else does; writeSnapshot

@@ -165,6 +165,23 @@ func TestSaveAndLoad(t *testing.T) {
 	}
 }
 
+// TestSaveSwitchesDatabases: what was changed meanwhile comes in the order of
+// the changes, from any database.
+func TestSaveSwitchesDatabases(t *testing.T) {
+	r := newSaveRig(t, "appendonly no", "databases 4")
+	r.want(strings.Repeat(ok, 6), "SET a 1", "SET b 1", "SELECT 3", "SET a 3", "SET b 3", "SELECT 0")
+	if have := r.do("BGSAVE", "SET a 9", "SELECT 3", "DEL a", "SET c 9", "SELECT 0", "DEL b", "SWAPDB 0 3"); !strings.HasSuffix(have, ":1\r\n"+ok) {
+		t.Errorf("%q", have)
+	}
+	r.run()
+	want := map[string]string{"0/a": "1", "0/b": "1", "3/a": "3", "3/b": "3"}
+	if have := r.files.keys(t); !maps.Equal(have, want) {
+		t.Errorf("have %v, want %v", have, want)
+	}
+	r.restart("appendonly no", "databases 4")
+	r.want("$1\r\n1\r\n:2\r\n"+ok+"$1\r\n3\r\n:2\r\n", "GET b", "DBSIZE", "SELECT 3", "GET a", "DBSIZE")
+}
+
 // TestBackgroundSave: what is sent after BGSAVE is not in the file.
 func TestBackgroundSave(t *testing.T) {
 	r := newSaveRig(t, "appendonly no")
