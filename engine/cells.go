@@ -304,6 +304,9 @@ func (m *editing) load(name []byte) (st member, found bool) {
 // save makes a member what st says.
 func (m *editing) save(name []byte, st *member) {
 	st.clone()
+	if len(st.runs.Floors) > 0 {
+		m.e.buryMember(m.s, m.db, m.x.key, name)
+	}
 	val, deadlineMs, ok := st.visible(m.c.typ)
 	if ok {
 		val = bytes.Clone(val)
@@ -581,10 +584,39 @@ func (t *Tx) unresolvedHidden(u *undo) {
 // runsLeft names, for a removal of the collection m, what it had seen of runs,
 // and returns content for a table that knows of them; nil where there are none.
 func (t *Tx) runsLeft(m *editing, in *table) *content {
+	return m.runsLeft(in, func(name []byte, floors []op.Floor) {
+		t.emit(func(b *op.Builder) clock.Stamp {
+			return b.Take(m.db, m.x.key, m.c.typ, op.Main, name, op.Seen{Floors: floors})
+		})
+	})
+}
+
+// runsLeft gives tell the members that counted, and how far.
+func (m *editing) runsLeft(in *table, tell func(name []byte, floors []op.Floor)) *content {
 	if !m.merges() {
 		return nil
 	}
-	var names [][]byte
+	var left *content
+	for _, name := range m.counting() {
+		st, _ := m.load(name)
+		if len(st.runs.Subs)+len(st.runs.Floors) == 0 {
+			continue
+		}
+		floors := st.floors()
+		tell(name, floors)
+		st.drop(st.dots(), floors)
+		if left == nil {
+			left = newContent(in.arena, m.c.typ)
+		}
+		rank, _ := left.hidden.Seek(name)
+		left.hidden.Insert(rank, tree.Elem{Key: name, Val: st.append(nil)})
+		m.e.buryMember(m.s, m.db, m.x.key, name)
+	}
+	return left
+}
+
+// counting lists the members that may have runs.
+func (m *editing) counting() (names [][]byte) {
 	m.c.main.Ascend(0, func(el tree.Elem) bool {
 		if len(el.Ext) > 0 && el.Ext[0]&extComplex != 0 {
 			names = append(names, bytes.Clone(m.c.memberOf(el.Key)))
@@ -595,24 +627,7 @@ func (t *Tx) runsLeft(m *editing, in *table) *content {
 		names = append(names, bytes.Clone(el.Key))
 		return true
 	})
-	var left *content
-	for _, name := range names {
-		st, _ := m.load(name)
-		if len(st.runs.Subs)+len(st.runs.Floors) == 0 {
-			continue
-		}
-		floors := st.floors()
-		t.emit(func(b *op.Builder) clock.Stamp {
-			return b.Take(m.db, m.x.key, m.c.typ, op.Main, name, op.Seen{Floors: floors})
-		})
-		st.drop(st.dots(), floors)
-		if left == nil {
-			left = newContent(in.arena, m.c.typ)
-		}
-		rank, _ := left.hidden.Seek(name)
-		left.hidden.Insert(rank, tree.Elem{Key: name, Val: st.append(nil)})
-	}
-	return left
+	return names
 }
 
 // beyond takes away, at the end of a copy that lacks the key, what v covers. Of
@@ -638,8 +653,8 @@ func (m *editing) beyond(v clock.Vector) {
 }
 
 // contentSum is a hash over what clients can read of a collection, whatever the
-// form it is kept in.
-func (c *content) contentSum() uint64 {
+// form it is kept in. Fields whose deadline has passed are gone for clients.
+func (c *content) contentSum(nowMs int64) uint64 {
 	sum := xxh3.Hash([]byte{byte(c.typ)})
 	var buf []byte
 	add := func(name, val []byte, deadlineMs int64, at int) {

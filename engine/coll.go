@@ -162,6 +162,8 @@ type editing struct {
 	// What the write or removal whose op comes next had seen: see cells.go.
 	sees   []clock.Stamp
 	floors []op.Floor
+	// made: the key was not there before this change.
+	made bool
 }
 
 // insert, replace and remove are the only changes of trees; each can be undone.
@@ -598,7 +600,7 @@ func (t *Tx) editingOf(u *undo, typ op.Type, live bool) *editing {
 		u.x.coll = newContent(u.t.arena, typ)
 	}
 	t.touchMade(u.x, live)
-	u.x.editing = editing{e: t.e, t: t, p: t.p, s: u.s, tb: u.t, db: u.db, x: u.x, c: u.x.coll}
+	u.x.editing = editing{e: t.e, t: t, p: t.p, s: u.s, tb: u.t, db: u.db, x: u.x, c: u.x.coll, made: !live}
 	return &u.x.editing
 }
 
@@ -607,9 +609,7 @@ func (t *Tx) startAfresh(u *undo) {
 	if u.x.exists() {
 		t.delete(u)
 	}
-	if t.p.DefaultTTLMs > 0 {
-		t.writeDeadline(u, t.now+t.p.DefaultTTLMs)
-	} else if u.x.state.DeadlineMs != 0 {
+	if u.x.state.DeadlineMs != 0 {
 		t.writeDeadline(u, 0)
 	}
 }
@@ -630,6 +630,10 @@ func (m *editing) done(k Key) {
 	t := m.t
 	u := t.edited(m.x)
 	m.x.flags &^= fHasRow
+	if m.made && !m.c.gone() && t.p.DefaultTTLMs > 0 {
+		// After the members: replayed the other way round it would find no key.
+		t.writeDeadline(u, t.now+t.p.DefaultTTLMs)
+	}
 	if m.c.gone() {
 		if m.c.empty() {
 			t.dropColl(u)

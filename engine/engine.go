@@ -182,8 +182,8 @@ type shard struct {
 	dirty []RowKey
 	// graves are the entries that learned of a removal in this epoch.
 	graves []grave
-	// buriedIn is the epoch of the newest grave of a key.
-	buriedIn map[RowKey]uint32
+	// buriedIn is the epoch of the newest grave of a key or member.
+	buriedIn map[grave]uint32
 	watches  map[watchKey][]*Watch
 	scratch  entry // see Engine.opened
 	group    *group

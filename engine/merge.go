@@ -283,6 +283,26 @@ func forget(s *op.KeyState, stable clock.Vector) (empty bool) {
 		s.ValueStamp, s.Flushed, s.Dead = clock.Stamp{}, clock.Stamp{}, clock.Stamp{}
 		s.DeadlineStamp, s.DeadlineMs = clock.Stamp{}, 0
 	}
+	forgetRuns(s, stable)
+	return blank(s)
+}
+
+// forgetOfColl is forget for the state beside a collection.
+func forgetOfColl(s *op.KeyState, stable clock.Vector) {
+	if !s.Dead.Less(s.DeadlineStamp) {
+		s.DeadlineStamp, s.DeadlineMs = clock.Stamp{}, 0
+	}
+	switch {
+	case baseAlive(s):
+		s.Dead = clock.Stamp{}
+	case stable.Covers(s.ValueStamp):
+		s.ValueStamp, s.Flushed, s.Dead = clock.Stamp{}, clock.Stamp{}, clock.Stamp{}
+	}
+	forgetRuns(s, stable)
+}
+
+// forgetRuns drops floors, and the runs that they leave nothing of.
+func forgetRuns(s *op.KeyState, stable clock.Vector) {
 	if len(s.Floors) > 0 {
 		s.Subs = slices.DeleteFunc(slices.Clone(s.Subs), func(c op.Sub) bool {
 			_, none := remainder(s, &c)
@@ -295,7 +315,6 @@ func forget(s *op.KeyState, stable clock.Vector) (empty bool) {
 			return !bites && stable.Covers(clock.Stamp{At: f.At, Origin: f.Origin})
 		})
 	}
-	return blank(s)
 }
 
 // beyond is what s holds that v does not cover.

@@ -57,7 +57,12 @@ func (e *Engine) announce(s *shard, t *table, db int, r rec, p *Params, nowMs in
 		return false
 	}
 	seen, floors := expiryMark(st), floorsOf(st)
+	var left *content
 	if x.coll != nil {
+		m := editing{e: e, p: p, s: s, tb: t, db: db, x: x, c: x.coll}
+		left = m.runsLeft(t, func(name []byte, floors []op.Floor) {
+			e.expire.ops.Take(db, x.key, m.c.typ, op.Main, name, op.Seen{Floors: floors})
+		})
 		e.expire.ops.Drop(db, x.key, e.sink.Vector())
 	}
 	e.expire.ops.RemoveSeen(db, x.key, seen, floors)
@@ -65,7 +70,7 @@ func (e *Engine) announce(s *shard, t *table, db int, r rec, p *Params, nowMs in
 	e.settle(s, t, db, x, p, nowMs, func(st *op.KeyState) bool {
 		if x.coll != nil {
 			t.free(x.coll)
-			x.coll = nil
+			x.coll = left
 		}
 		return join(st, &op.KeyState{Dead: seen, Floors: floors})
 	})
@@ -174,8 +179,12 @@ const expireFieldsMax = 256
 // expireBuckets bounds how long ExpireStep holds a lock: about as many keys.
 const expireBuckets = 64
 
-// grave is a key that learned of a removal.
-type grave = RowKey
+// grave is a key that learned of a removal, or a member of a collection.
+type grave struct {
+	RowKey
+	member string
+	ofKey  bool
+}
 
 // graveyard holds, by shard, the graves of one epoch. What a key state knows
 // of removals lacks the removals' own stamps, so they are told by time: after
@@ -191,15 +200,22 @@ const maxGraveyards = 32
 
 // bury queues an entry that learned of a removal, once in an epoch.
 func (e *Engine) bury(s *shard, db int, x *entry) {
-	if x.ref == 0 || x.coll != nil || !removal(&x.state) {
-		return
+	if x.ref != 0 && removal(&x.state) {
+		e.digGrave(s, grave{RowKey: RowKey{db, string(x.key)}, ofKey: true})
 	}
-	k := RowKey{db, string(x.key)}
+}
+
+// buryMember is bury for a member of a collection.
+func (e *Engine) buryMember(s *shard, db int, key, member []byte) {
+	e.digGrave(s, grave{RowKey: RowKey{db, string(key)}, member: string(member)})
+}
+
+func (e *Engine) digGrave(s *shard, k grave) {
 	if s.buriedIn[k] == e.epoch {
 		return
 	}
 	if s.buriedIn == nil {
-		s.buriedIn = map[RowKey]uint32{}
+		s.buriedIn = map[grave]uint32{}
 	}
 	s.buriedIn[k] = e.epoch
 	s.graves = append(s.graves, k)
@@ -263,20 +279,63 @@ func (e *Engine) exhume(s *shard, y *graveyard, shard int, stable clock.Vector, 
 			continue
 		}
 		x, ok := e.opened(s, t, e.hash([]byte(g.Key)), []byte(g.Key))
-		if !ok || x.coll != nil {
-			continue
-		}
-		was := x.state
-		if forget(&x.state, stable) {
+		switch {
+		case !ok:
+		case !g.ofKey:
+			e.forgetMember(s, t, x, g, stable, p)
+		case e.forgetKey(s, t, x, g.DB, stable, p):
 			n++
 		}
-		if !sameCells(&was, &x.state) {
-			e.put(s, t, g.DB, x, p)
-		}
-		e.bury(s, g.DB, x)
 	}
 	y.graves[shard] = graves
 	return n
+}
+
+// forgetKey forgets what it can of a key and reports whether that was all.
+func (e *Engine) forgetKey(s *shard, t *table, x *entry, db int, stable clock.Vector, p *Params) (all bool) {
+	was := x.state
+	switch {
+	case x.coll == nil:
+		all = forget(&x.state, stable)
+	case !x.coll.away: // its row is told by the stamps
+		forgetOfColl(&x.state, stable)
+	}
+	if !sameCells(&was, &x.state) {
+		e.put(s, t, db, x, p)
+	}
+	if x.coll == nil || !x.state.Dead.IsZero() {
+		e.bury(s, db, x)
+	}
+	return all
+}
+
+// forgetMember forgets what it can of the runs of a member.
+func (e *Engine) forgetMember(s *shard, t *table, x *entry, g grave, stable clock.Vector, p *Params) {
+	m := editing{e: e, p: p, s: s, tb: t, db: g.DB, x: x, c: x.coll}
+	if m.c == nil || !m.merges() {
+		return
+	}
+	if m.c.away {
+		e.digGrave(s, g) // until its members are in memory
+		return
+	}
+	st, _ := m.load([]byte(g.member))
+	was := len(st.runs.Subs) + len(st.runs.Floors)
+	forgetRuns(&st.runs, stable)
+	if len(st.runs.Subs)+len(st.runs.Floors) == was {
+		if len(st.runs.Floors) > 0 {
+			e.digGrave(s, g)
+		}
+		return
+	}
+	m.save([]byte(g.member), &st)
+	if m.c.empty() {
+		m.drop()
+	}
+	e.put(s, t, g.DB, x, p)
+	if m.c == nil {
+		e.bury(s, g.DB, x)
+	}
 }
 
 // sameCells reports whether forget took nothing from a state.

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 
 	"geocache/op"
+	"geocache/tree"
 
 	"github.com/zeebo/xxh3"
 )
@@ -259,13 +260,16 @@ func (e *Engine) Digest(nowMs int64) uint64 {
 					if x.coll != nil && x.coll.typ == op.TypeStream && x.coll.main.Len() == 0 && !x.coll.away {
 						return // regions may differ in whether it is there: see streammerge.go
 					}
+					if x.coll.outlived(nowMs) {
+						return
+					}
 					d := deadlineOf(&x.state)
 					buf = binary.AppendUvarint(buf[:0], uint64(number))
 					buf = binary.AppendUvarint(buf, uint64(len(x.key)))
 					buf = append(buf, x.key...)
 					buf = binary.AppendVarint(buf, d)
 					buf = tokenOf(&x.state).AppendToken(buf)
-					buf = valueDigest(buf, x)
+					buf = valueDigest(buf, x, nowMs)
 					sum += xxh3.Hash(buf) // a sum: the order of the walk does not matter
 				})
 			}
@@ -276,11 +280,11 @@ func (e *Engine) Digest(nowMs int64) uint64 {
 
 // valueDigest appends the digest of what clients read: of the value cell,
 // which is kept in place of a value on disk, and what its counter runs add.
-func valueDigest(dst []byte, x *entry) []byte {
+func valueDigest(dst []byte, x *entry, nowMs int64) []byte {
 	s := &x.state
 	switch {
 	case !x.coll.gone():
-		dst = binary.BigEndian.AppendUint64(dst, x.coll.sum())
+		dst = binary.BigEndian.AppendUint64(dst, x.coll.sum(nowMs))
 	case x.flags&fOnDisk != 0:
 		dst = append(dst, s.Value...)
 	case baseAlive(s):
@@ -297,9 +301,22 @@ func valueDigest(dst []byte, x *entry) []byte {
 }
 
 // sum is the digest of what clients read of a collection.
-func (c *content) sum() uint64 {
+func (c *content) sum(nowMs int64) uint64 {
 	if c.away {
 		return c.digest
 	}
-	return c.contentSum()
+	return c.contentSum(nowMs)
+}
+
+// outlived reports whether every member has a deadline that has passed.
+func (c *content) outlived(nowMs int64) bool {
+	if c == nil || c.fieldTTLs == 0 || c.fieldTTLs < c.main.Len() {
+		return false
+	}
+	all := true
+	c.main.Ascend(0, func(el tree.Elem) bool {
+		all = expiredField(el.Ext, nowMs)
+		return all
+	})
+	return all
 }
