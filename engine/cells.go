@@ -681,3 +681,23 @@ func (c *content) contentSum(nowMs int64) uint64 {
 	})
 	return sum
 }
+
+// date makes an exported collection say of every member when it was written: one
+// without a stamp reads as written at this region's founding, and whoever takes
+// it in has another.
+func (e *Engine) date(c *op.Coll) {
+	founding := e.foundingStamp()
+	for i := range c.Elem[op.Main] {
+		el := &c.Elem[op.Main][i]
+		switch {
+		case c.Type == op.TypeList:
+			if len(el.Ext) == 0 {
+				el.Ext = placeExt(founding, founding, component(firstDigit+uint64(i)*digitStep, 0, 0, 0))
+			}
+		case len(el.Ext) == 0 || el.Ext[0]&(extDot|extComplex) == 0:
+			ms := fieldDeadline(el.Ext)
+			m := member{cells: []cell{{dot: founding, dlDot: founding, dlMs: ms}}}
+			el.Ext = m.appendExt(nil, ms)
+		}
+	}
+}

@@ -210,6 +210,9 @@ func (e *Engine) exportEntry(db int, x *entry) ExportEntry {
 	st := x.state
 	if x.coll != nil && !x.coll.away {
 		st.Colls = []op.Coll{x.coll.export()}
+		if e.params.Load().Merging {
+			e.date(&st.Colls[0])
+		}
 	}
 	evicted := x.flags&fOnDisk != 0
 	if evicted {

@@ -18,10 +18,12 @@ import (
 
 // disk is the node's side of package persist.
 type disk struct {
-	db       atomic.Pointer[persist.DB] // nil: nothing is kept
-	identity atomic.Pointer[persist.Identity]
-	recovery recoveryInfo
-	rowWaits atomic.Int32 // rounds in which sessions that wait for rows are resumed
+	db atomic.Pointer[persist.DB] // nil: nothing is kept
+	// foundedAt is the first log position after the founding.
+	foundedAt atomic.Uint64
+	identity  atomic.Pointer[persist.Identity]
+	recovery  recoveryInfo
+	rowWaits  atomic.Int32 // rounds in which sessions that wait for rows are resumed
 	// writing keeps the log-writer's steps apart.
 	writing sync.Mutex
 	// life is held for reading by whoever uses the store without being a
@@ -200,6 +202,7 @@ func (n *Node) recover(db *persist.DB, rec persist.Recovery) (clock.Vector, erro
 			err = b.Check()
 		}
 		if err == nil {
+			n.replayAs(p, b, rec.Identity.Founding, pos)
 			err = n.engine.Apply(b, engine.FromLog, now)
 		}
 		if err != nil {
@@ -213,6 +216,7 @@ func (n *Node) recover(db *persist.DB, rec persist.Recovery) (clock.Vector, erro
 	if err != nil {
 		return nil, fmt.Errorf("replay log: %w", err)
 	}
+	n.engine.Configure(p)
 	n.commit.hlc.Observe(n.engine.LastReading())
 	info.micros = n.opts.Micros() - start
 	if rec.Identity.IsZero() {
@@ -244,6 +248,21 @@ func (n *Node) settleIdentity(db *persist.DB, rec persist.Recovery, snap *config
 	}
 	n.setIdentity(id)
 	return db.SetIdentity(id)
+}
+
+// replayAs gives the engine the settings under which b, at a log position, was
+// made: before the founding nothing merged, and stamps were not kept.
+func (n *Node) replayAs(p engine.Params, b op.Batch, founding clock.Stamp, pos uint64) {
+	if !p.Merging {
+		return
+	}
+	if b.Origin.Region() == founding.Origin.Region() && b.Last() <= founding.At {
+		p.Merging = false
+		n.disk.foundedAt.Store(pos + 1)
+	}
+	if p.Merging != n.engine.Params().Merging {
+		n.engine.Configure(p)
+	}
 }
 
 // newOrigin begins an incarnation after the one before.

@@ -822,6 +822,7 @@ func (n *Node) joinDeployment() error {
 	hasData := len(n.engine.DBInfos()) > 0
 	_, vector := n.commit.position()
 	n.found(&id, hasData, vector)
+	n.disk.foundedAt.Store(db.Log.End())
 	if err := db.SetIdentity(id); err != nil {
 		return err
 	}

@@ -19,8 +19,15 @@ func (h host) Vector() clock.Vector  { return h.n.commit.Vector() }
 func (h host) Synced() clock.Vector  { return h.n.commit.Synced() }
 func (h host) HLCNow() clock.Reading { return h.n.commit.now() }
 func (h host) WallMs() int64         { return h.n.wall.NowMs() }
-func (h host) LogFirst() uint64      { return h.n.disk.db.Load().Log.First() }
-func (h host) LogEnd() uint64        { return h.n.disk.db.Load().Log.End() }
+
+// LogFirst leaves out what was written before the founding: its stamps are not
+// kept, so a sibling that lacks it takes a copy, in which they read as the
+// founding's.
+func (h host) LogFirst() uint64 {
+	return max(h.n.disk.db.Load().Log.First(), h.n.disk.foundedAt.Load())
+}
+
+func (h host) LogEnd() uint64 { return h.n.disk.db.Load().Log.End() }
 
 func (h host) ReadLog(from uint64, maxBytes int) ([][]byte, uint64, error) {
 	recs, next, err := h.n.disk.db.Load().Log.Read(from, maxBytes)
