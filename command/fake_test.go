@@ -100,7 +100,7 @@ func (f *fakeHost) ClientLines(c ClientFilter) []string {
 	f.note("list%s", filterText(c))
 	return []string{"id=7 a", "id=8 b"}
 }
-func (f *fakeHost) KillClients(c ClientFilter, me Session) int {
+func (f *fakeHost) KillClients(c ClientFilter, _ Session) int {
 	f.note("kill%s", filterText(c))
 	if c.Addr == "1.2.3.4:5" || len(c.IDs) == 1 && c.IDs[0] == 8 {
 		return 1

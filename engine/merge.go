@@ -7,7 +7,8 @@ import (
 	"geocache/op"
 )
 
-// This file is the one place where concurrent changes to a key meet. A key's
+// This file is where concurrent changes to a string, a counter or a key's
+// deadline meet; members of collections do in cells.go and listmerge.go. A key's
 // state is a join semilattice: value and deadline cells ordered by stamp, a
 // removal mark that only rises, and per (lineage, origin) counter runs and
 // floors of which the later replaces the earlier. Every function here is

@@ -89,7 +89,7 @@ const (
 	errPending     = damage("the pending entries of a group and of its consumers differ")
 )
 
-func (s *Stream) check(c *checker) error {
+func (s *Stream) check(*checker) error {
 	for _, err := range s.Entries {
 		if err != nil {
 			return err

@@ -22,8 +22,9 @@
 // arena picks pages to be emptied, the emptiest first, as long as the other
 // pages of the class can take all their blocks and still keep 1/32 free. Such
 // a page is sparse: Alloc does not use it until the class has no other room.
-// The owner walks its handles and moves the blocks that are Sparse; a move never makes another page sparse without a whole page
-// being saved by it, so moving ends.
+// The owner walks its handles and moves the blocks that are Sparse; a move never
+// makes another page sparse without a whole page being saved by it, so moving
+// ends.
 //
 // A page without blocks can serve any class. A few of these stay hot, the
 // others' memory goes back to the Source by Discard, and a chunk of such pages
