@@ -673,7 +673,9 @@ func (c *content) contentSum(nowMs int64) uint64 {
 		if c.typ == op.TypeStream && len(val) > 0 {
 			val = val[1:] // where nodes begin is each region's own
 		}
-		add(c.memberOf(el.Key), val, fieldDeadline(el.Ext), at)
+		if !expiredField(el.Ext, nowMs) {
+			add(c.memberOf(el.Key), val, fieldDeadline(el.Ext), at)
+		}
 		if c.typ == op.TypeZSet {
 			add(el.Key, nil, 0, 0)
 		}

@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"strconv"
+	"strings"
 	"testing"
 
+	"geocache/op"
 	"geocache/tree"
 )
 
@@ -131,6 +133,142 @@ func TestMembersConverge(t *testing.T) {
 				t.Fatalf("seed %d: region %d shows\n%s, region 0\n%s", seed, i+1, r.showMembers(), m.regions[0].showMembers())
 			}
 		}
+	}
+}
+
+// concurrently lets two regions that both know of before act without seeing each
+// other, then lets everything arrive, and returns one of them.
+func concurrently(t *testing.T, before, here, there func(*Tx)) *region {
+	t.Helper()
+	p := merging()
+	p.Forms = testForms
+	m := newMesh(2, p)
+	run := func(i int, fn func(*Tx)) {
+		if err := m.regions[i].do(fn, "k"); err != nil {
+			t.Fatal(err)
+		}
+		m.collect(i)
+	}
+	run(0, before)
+	m.pull(1, 0, 1<<30)
+	run(0, here)
+	run(1, there)
+	m.pull(1, 0, 1<<30)
+	m.pull(0, 1, 1<<30)
+	at := m.regions[0].wall.NowMs()
+	if m.regions[0].e.Digest(at) != m.regions[1].e.Digest(at) {
+		t.Errorf("regions differ:\n%s\n%s", m.regions[0].showMembers(), m.regions[1].showMembers())
+	}
+	return m.regions[0]
+}
+
+// TestUnseenSurvives: a removal takes what it had seen, and nothing else.
+func TestUnseenSurvives(t *testing.T) {
+	k, nothing := key("k"), func(*Tx) {}
+	a, b := []byte("a"), []byte("b")
+	hset := func(val string) func(*Tx) {
+		return func(t *Tx) { t.HashSet(k, [][]byte{a, []byte(val)}, FieldChange{}) }
+	}
+	hincr := func(by int64) func(*Tx) { return func(t *Tx) { t.HashIncr(k, a, by) } }
+	sadd := func(t *Tx) { t.SetAdd(k, a) }
+	zput := func(t *Tx) { t.ZSetPut(k, a, 4.1) }
+	zincr := func(t *Tx) {
+		t.ZSetUpdate(k, []MemberScore{{Member: a, Score: 2, Incr: true}}, func(wanted, was float64, _ bool) (float64, bool) { return wanted + was, true })
+	}
+	push := func(e End, vals ...string) func(*Tx) {
+		return func(t *Tx) { t.ListPush(k, e, words(vals)...) }
+	}
+	del := func(t *Tx) { t.Delete(k) }
+	for name, c := range map[string]struct {
+		before, here, there func(*Tx)
+		want                string
+	}{
+		"SREM, SADD":           {nothing, func(t *Tx) { t.SetAdd(k, a); t.SetRemove(k, a) }, sadd, "a"},
+		"SREM alone":           {sadd, func(t *Tx) { t.SetRemove(k, a) }, nothing, ""},
+		"HINCRBY, HINCRBY":     {hset("10"), hincr(3), hincr(4), "a=17"},
+		"HINCRBY from missing": {nothing, hincr(3), hincr(4), "a=7"},
+		"ZREM, ZINCRBY":        {zput, func(t *Tx) { t.ZSetRemove(k, a) }, zincr, "a=2"},
+		"DEL, HINCRBY":         {hset("10"), del, hincr(4), "a=4"},
+		"DEL, SADD":            {sadd, del, func(t *Tx) { t.SetAdd(k, b) }, "b"},
+		"DEL, RPUSH":           {push(Right, "1"), del, push(Right, "2", "3"), "2 3"},
+		"LPUSH, RPUSH":         {push(Right, "1"), push(Left, "0"), push(Right, "2"), "0 1 2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := concurrently(t, c.before, c.here, c.there).members("k"); got != c.want {
+				t.Errorf("%q, should be %q", got, c.want)
+			}
+		})
+	}
+	t.Run("RPUSH, RPUSH", func(t *testing.T) {
+		got := concurrently(t, push(Right, "1"), push(Right, "a", "b"), push(Right, "c", "d")).members("k")
+		if got != "1 a b c d" && got != "1 c d a b" {
+			t.Errorf("%q", got)
+		}
+	})
+}
+
+func words(vals []string) (list [][]byte) {
+	for _, v := range vals {
+		list = append(list, []byte(v))
+	}
+	return list
+}
+
+// members shows a collection as clients see it.
+func (r *region) members(name string) string {
+	var list []string
+	r.do(func(t *Tx) {
+		x := t.value(key(name))
+		if x == nil || x.coll.gone() {
+			return
+		}
+		x.coll.main.Ascend(0, func(el tree.Elem) bool {
+			switch x.coll.typ {
+			case op.TypeList:
+				list = append(list, string(el.Val))
+			case op.TypeZSet:
+				list = append(list, fmt.Sprintf("%s=%v", x.coll.memberOf(el.Key), scoreOf(el.Key)))
+			case op.TypeSet:
+				list = append(list, string(x.coll.memberOf(el.Key)))
+			default:
+				list = append(list, fmt.Sprintf("%s=%s", x.coll.memberOf(el.Key), el.Val))
+			}
+			return true
+		})
+	}, name)
+	return strings.Join(list, " ")
+}
+
+// TestExpiryNamesIncrements: what was counted in a collection ends with it, in
+// every region, and is then forgotten.
+func TestExpiryNamesIncrements(t *testing.T) {
+	m := newMesh(2, merging())
+	r := m.regions[0]
+	r.do(func(t *Tx) {
+		t.HashIncr(key("k"), []byte("a"), 3)
+		t.SetDeadline(key("k"), startMs+10)
+	}, "k")
+	m.collect(0)
+	m.pull(1, 0, 1<<30)
+	for _, r := range m.regions {
+		r.wall.Set(startMs + 1000)
+		r.hlc.Now()
+	}
+	m.setReclaimLimit()
+	expireAll(r)
+	m.collect(0)
+	m.pull(1, 0, 1<<30)
+	for i, r := range m.regions {
+		if got := r.members("k"); got != "" {
+			t.Errorf("region %d shows %q", i, got)
+		}
+		for range 4 {
+			r.e.ForgetRemovals(m.regions[0].vector.Clone(), 100)
+		}
+		if _, known := r.e.State(RowKey{0, "k"}); known {
+			t.Errorf("region %d remembers: %s", i, r.showMembers())
+		}
+		checkAccounts(t, r.e)
 	}
 }
 
