@@ -54,6 +54,8 @@ type conn struct {
 	readBuf *[]byte
 	readN   int
 	readErr error
+	waited  bool // for this input
+	entered bool // arrivals
 
 	mu     sync.Mutex // serialises sess
 	sess   session
@@ -234,6 +236,7 @@ func (c *conn) feed(p []byte) error {
 
 // readPlain waits for input and borrows a buffer only when there is some.
 func (c *conn) readPlain() error {
+	c.waited = false
 	err := c.out.raw.Read(c.tryRead)
 	buf := c.readBuf
 	c.readBuf = nil
@@ -245,7 +248,11 @@ func (c *conn) readPlain() error {
 	case buf == nil:
 		return io.EOF
 	}
+	if c.waited {
+		c.hub.arrivals.enter(c)
+	}
 	err = c.feed((*buf)[:c.readN])
+	c.hub.arrivals.leave(c)
 	c.hub.buffers.put(c.class, buf)
 	c.class = nextClass(c.class, c.readN)
 	return err
@@ -264,7 +271,9 @@ func (c *conn) readOnce(fd uintptr) bool {
 		return true
 	}
 	c.hub.buffers.put(c.class, buf)
-	return c.readErr != syscall.EAGAIN
+	waits := c.readErr == syscall.EAGAIN
+	c.waited = c.waited || waits
+	return !waits
 }
 
 // secureBuf is one TLS record.

@@ -30,6 +30,7 @@ type hub struct {
 	linger   time.Duration // lingerTime, but for tests
 	stopping atomic.Bool
 	readers  sync.WaitGroup
+	arrivals arrivals
 
 	mu    sync.Mutex
 	conns map[*conn]struct{}
