@@ -635,6 +635,11 @@ func (m *editing) done(k Key) {
 		t.writeDeadline(u, t.now+t.p.DefaultTTLMs)
 	}
 	if m.c.gone() {
+		if m.c.typ == op.TypeList && !t.p.Merging {
+			// A replay that begins in the middle may see the last elements
+			// removed at ranks that it does not have.
+			t.emitDrop(u)
+		}
 		if m.c.empty() {
 			t.dropColl(u)
 		}

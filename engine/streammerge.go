@@ -21,6 +21,17 @@ func (m *editing) mergesStream() bool { return m.p.Merging && m.c.typ == op.Type
 // applyStream applies an op of a sibling, or of the log, about what a stream
 // knows beside its entries.
 func (m *editing) applyStream(o *op.Op) {
+	if o.Stamp.Origin.Region() == m.e.Origin().Region() { // its own log
+		switch o.Kind {
+		case op.Meta:
+			m.setMeta(bytes.Clone(o.Raw))
+		case op.Put:
+			m.putStream(op.Aux, o.Elem)
+		case op.Take:
+			m.takeAux(o.Elem.Key)
+		}
+		return
+	}
 	switch {
 	case o.Kind == op.Meta:
 		m.growMeta(o.Raw)

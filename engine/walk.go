@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 
+	"geocache/clock"
 	"geocache/op"
 	"geocache/tree"
 
@@ -210,8 +211,11 @@ func (e *Engine) exportEntry(db int, x *entry) ExportEntry {
 	st := x.state
 	if x.coll != nil && !x.coll.away {
 		st.Colls = []op.Coll{x.coll.export()}
-		if e.params.Load().Merging {
+		switch {
+		case e.params.Load().Merging:
 			e.date(&st.Colls[0])
+		case x.coll.typ == op.TypeList:
+			st.Colls[0].AsOf = e.newest()
 		}
 	}
 	evicted := x.flags&fOnDisk != 0
@@ -219,6 +223,15 @@ func (e *Engine) exportEntry(db int, x *entry) ExportEntry {
 		st.Value = nil
 	}
 	return ExportEntry{StateEntry{db, bytes.Clone(x.key), st.Append(nil)}, evicted}
+}
+
+// newest is a reading that no change so far is stamped above: what a list's row
+// contains. The shard of the list is locked.
+func (e *Engine) newest() (at clock.Reading) {
+	for _, r := range e.sink.Vector() {
+		at = max(at, r)
+	}
+	return at
 }
 
 // State is the whole state of one key of a stored database; ok is false where

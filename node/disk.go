@@ -170,6 +170,7 @@ func (n *Node) recover(db *persist.DB, rec persist.Recovery) (clock.Vector, erro
 	info.clean, info.known = rec.Clean, !rec.Identity.IsZero()
 	n.engine.SetDBMap(rec.DBMap)
 	n.engine.SetFounding(rec.Identity.Founding)
+	n.engine.SetOrigin(rec.Identity.Origin)
 	var rows []engine.StateEntry
 	flush := func() error {
 		err := n.engine.LoadRows(rows, now)
