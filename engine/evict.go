@@ -257,8 +257,10 @@ func (e *Engine) countAdaptive(g *group) {
 	if g.state != nil {
 		now = int64(g.state.Bytes())
 	}
-	e.used.Add(now - g.counted)
-	g.counted = now
+	if now != g.counted {
+		e.used.Add(now - g.counted)
+		g.counted = now
+	}
 }
 
 // retire gives a state back where the policy is another one.
@@ -302,7 +304,9 @@ func (e *Engine) wordUsed(x *entry, nowMs int64) lru.Word {
 	g := e.shardOf(x.hash).group
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return e.adaptiveState(g).OnUse(x.word, handleOf(x.hash, x.t.db), nowMs)
+	w := e.adaptiveState(g).OnUse(x.word, handleOf(x.hash, x.t.db), nowMs)
+	e.countAdaptive(g)
+	return w
 }
 
 // contenders is the number of entries that the policy may evict.

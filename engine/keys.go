@@ -162,12 +162,16 @@ func (t *Tx) delete(u *undo) {
 	}
 }
 
-// bytesOf is the memory of a key in bytes, by accounting.
+// bytes is the memory of a key, by accounting.
 func (x *entry) bytes() int64 {
 	if x.ref == 0 {
 		return int64(len(x.key) + len(x.state.Value)) // not written yet
 	}
-	return x.t.bytesOf(x.t.rec(x.ref))
+	n := x.t.rec(x.ref).bytes()
+	if x.coll != nil { // which the tx may have changed since it was written
+		n += x.coll.memBytes()
+	}
+	return n
 }
 
 // Copy makes dst what src is, deadline included, and reports whether src was

@@ -291,10 +291,14 @@ func (t *table) free(c *content) {
 	freeTrees(c)
 }
 
-// bytesOf is the memory of a key in bytes: its record, its share of the
-// buckets, and its collection.
+// bytes is the memory of a key in bytes, but for its collection: its record and
+// its share of the buckets.
+func (r rec) bytes() int64 { return int64(len(r.b)) + refLen*loadBuckets/loadKeys }
+
+// bytesOf is the memory of a key that no tx is changing, its collection
+// included.
 func (t *table) bytesOf(r rec) int64 {
-	n := int64(len(r.b)) + refLen*loadBuckets/loadKeys
+	n := r.bytes()
 	if r.has(fColl) {
 		var c content
 		c.open(t.arena, r.coll())
