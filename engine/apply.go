@@ -144,7 +144,7 @@ func (e *Engine) settle(s *shard, t *table, db int, x *entry, p *Params, nowMs i
 	if !expiredAt(&x.state, nowMs) {
 		x.flags &^= fTold
 	}
-	buried := p.Merging && removedSince(&was, &x.state)
+	buried := p.Merging && (removedSince(&was, &x.state) || !x.exists())
 	e.put(s, t, db, x, p)
 	if buried {
 		e.bury(s, db, x)

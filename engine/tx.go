@@ -573,7 +573,7 @@ func (t *Tx) done(k Key, u *undo) {
 
 // bury queues a fresh removal to be forgotten later.
 func (t *Tx) bury(u *undo) {
-	if t.p.Merging && removedSince(&u.was.state, &u.x.state) {
+	if t.p.Merging && (removedSince(&u.was.state, &u.x.state) || !u.x.exists()) {
 		t.e.bury(u.s, u.db, u.x)
 	}
 }

@@ -4,7 +4,7 @@
 // It owns the scheduler (world_test.go), the simulated regions with their
 // disks and clocks (region_test.go, disk_test.go), the links between them
 // (links_test.go), the clients and what they ask for (client_test.go,
-// load_test.go), the model of what must come out (model_test.go) and the
+// load_test.go, collections_test.go), the model of what must come out (model_test.go) and the
 // scenarios (scenario_test.go). A scenario breaks things for a while, then
 // heals everything and demands that all regions become equal, idle and right.
 //

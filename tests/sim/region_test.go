@@ -81,6 +81,10 @@ func (r *region) configuration() (*config.Config, error) {
 		"region " + r.name, fmt.Sprintf("port %d", r.port), "databases 2", "shards 4",
 		"appendfsync " + p.fsync, "max-clock-skew-ms 500", "checkpoint-log-size 1mb",
 		fmt.Sprintf("default-ttl %d", p.defaultTTLSeconds),
+		// Some collections of the load are beyond these, some below.
+		"hash-max-listpack-entries 8", "hash-max-listpack-value 20", "list-max-listpack-size 8",
+		"set-max-intset-entries 8", "set-max-listpack-entries 8", "set-max-listpack-value 20",
+		"zset-max-listpack-entries 8", "zset-max-listpack-value 20",
 	}
 	if p.maxMemory > 0 {
 		lines = append(lines, fmt.Sprintf("maxmemory %d", p.maxMemory), "maxmemory-policy "+p.policy)

@@ -1,0 +1,160 @@
+package sim
+
+import (
+	"fmt"
+	"strings"
+)
+
+// The keys of the mixed load that hold collections. A key's type is fixed by
+// its name.
+var (
+	hashes = []string{"h1", "h2", "h3"}
+	sets   = []string{"s1", "s2", "s3"}
+	zsets  = []string{"z1", "z2", "z3"}
+	lists  = []string{"l1", "l2", "l3"}
+)
+
+// member is the name of one element: mostly one of a few that everybody uses,
+// sometimes one of many, and then some are long.
+func (w *world) member() string {
+	if w.chance(0.7) {
+		return string(rune('a' + w.rnd.IntN(5)))
+	}
+	n := w.rnd.IntN(40)
+	if n%8 == 0 {
+		return fmt.Sprint(n, strings.Repeat("-", 30))
+	}
+	return fmt.Sprint(n)
+}
+
+// members are one to three, at times enough to leave the compact form.
+func (w *world) members() (ms []string) {
+	n := 1 + w.rnd.IntN(3)
+	if w.chance(0.1) {
+		n = 6 + w.rnd.IntN(20)
+	}
+	for range n {
+		ms = append(ms, w.member())
+	}
+	return ms
+}
+
+// pairs puts a second word to every member, before or behind it.
+func pairs(ms []string, second func(m string) (a, b string)) (words []string) {
+	for _, m := range ms {
+		a, b := second(m)
+		words = append(words, a, b)
+	}
+	return words
+}
+
+// collectionCommand is a command on one or two collections of one type.
+func (w *world) collectionCommand() []string {
+	switch w.rnd.IntN(4) {
+	case 0:
+		return w.hashCommand(w.pick(hashes), w.pick(hashes))
+	case 1:
+		return w.setCommand(w.pick(sets), w.pick(sets))
+	case 2:
+		return w.zsetCommand(w.pick(zsets), w.pick(zsets))
+	}
+	return w.listCommand(w.pick(lists), w.pick(lists))
+}
+
+// wholeCommand treats a as one thing; b is of the same type.
+func (w *world) wholeCommand(a, b string) []string {
+	switch w.rnd.IntN(8) {
+	case 0, 1:
+		return []string{"DEL", a}
+	case 2:
+		return []string{"RENAME", a, b}
+	case 3:
+		return []string{"COPY", a, b, "REPLACE"}
+	case 4:
+		return []string{"COPY", a, b}
+	case 5:
+		return []string{"PERSIST", a}
+	}
+	return []string{"PEXPIRE", a, fmt.Sprint(w.rnd.IntN(1500))}
+}
+
+func (w *world) hashCommand(a, b string) []string {
+	switch w.rnd.IntN(12) {
+	case 0, 1, 2:
+		return append([]string{"HSET", a}, pairs(w.members(), func(m string) (string, string) { return m, fmt.Sprint(w.rnd.IntN(100)) })...)
+	case 3, 4:
+		return append([]string{"HDEL", a}, w.members()...)
+	case 5, 6:
+		return []string{"HINCRBY", a, w.member(), fmt.Sprint(w.rnd.IntN(20) - 5)}
+	case 7:
+		return []string{"HINCRBYFLOAT", a, w.member(), "0.25"}
+	case 8:
+		return []string{"HPEXPIRE", a, fmt.Sprint(w.rnd.IntN(1500)), "FIELDS", "2", w.member(), w.member()}
+	case 9:
+		return []string{w.pick([]string{"HPERSIST", "HTTL"}), a, "FIELDS", "1", w.member()}
+	case 10:
+		return []string{"HGETALL", a}
+	}
+	return w.wholeCommand(a, b)
+}
+
+func (w *world) setCommand(a, b string) []string {
+	switch w.rnd.IntN(11) {
+	case 0, 1, 2:
+		return append([]string{"SADD", a}, w.members()...)
+	case 3, 4:
+		return append([]string{"SREM", a}, w.members()...)
+	case 5, 6:
+		return []string{"SMOVE", a, b, w.member()}
+	case 7:
+		return []string{"SPOP", a, fmt.Sprint(w.rnd.IntN(4))}
+	case 8:
+		return []string{w.pick([]string{"SUNIONSTORE", "SDIFFSTORE"}), a, a, b}
+	case 9:
+		return []string{"SMEMBERS", a}
+	}
+	return w.wholeCommand(a, b)
+}
+
+func (w *world) zsetCommand(a, b string) []string {
+	switch w.rnd.IntN(11) {
+	case 0, 1, 2:
+		return append([]string{"ZADD", a}, pairs(w.members(), func(m string) (string, string) { return fmt.Sprint(w.rnd.IntN(100)), m })...)
+	case 3, 4:
+		return []string{"ZINCRBY", a, fmt.Sprint(w.rnd.IntN(9) - 3), w.member()}
+	case 5, 6:
+		return append([]string{"ZREM", a}, w.members()...)
+	case 7:
+		return []string{w.pick([]string{"ZPOPMIN", "ZPOPMAX"}), a, fmt.Sprint(1 + w.rnd.IntN(3))}
+	case 8:
+		return []string{"ZUNIONSTORE", a, "2", a, b}
+	case 9:
+		return []string{"ZRANGE", a, "0", "-1", "WITHSCORES"}
+	}
+	return w.wholeCommand(a, b)
+}
+
+func (w *world) listCommand(a, b string) []string {
+	side := func() string { return w.pick([]string{"LEFT", "RIGHT"}) }
+	switch w.rnd.IntN(13) {
+	case 0, 1:
+		return append([]string{"RPUSH", a}, w.members()...)
+	case 2, 3:
+		return append([]string{"LPUSH", a}, w.members()...)
+	case 4:
+		return []string{w.pick([]string{"LPOP", "RPOP"}), a, fmt.Sprint(1 + w.rnd.IntN(3))}
+	case 5, 6:
+		return []string{"LINSERT", a, w.pick([]string{"BEFORE", "AFTER"}), w.member(), w.member()}
+	case 7:
+		return []string{"LSET", a, fmt.Sprint(w.rnd.IntN(6) - 3), w.member()}
+	case 8:
+		return []string{"LREM", a, fmt.Sprint(w.rnd.IntN(5) - 2), w.member()}
+	case 9:
+		return []string{"LTRIM", a, fmt.Sprint(w.rnd.IntN(3)), fmt.Sprint(-1 - w.rnd.IntN(3))}
+	case 10:
+		return []string{"LMOVE", a, b, side(), side()}
+	case 11:
+		return []string{"LRANGE", a, "0", "-1"}
+	}
+	return w.wholeCommand(a, b)
+}
