@@ -93,6 +93,18 @@ var effects = map[string]string{
 	"max-clock-skew-ms":       "node/effects_test.go:TestMaxClockSkewParameter",
 
 	"shards": "node/effects_test.go:TestShardsParameter",
+
+	"hash-max-listpack-entries": "node/forms_test.go:TestFormParameters",
+	"hash-max-listpack-value":   "node/forms_test.go:TestFormParameters",
+	"list-max-listpack-size":    "node/forms_test.go:TestFormParameters",
+	"set-max-intset-entries":    "node/forms_test.go:TestFormParameters",
+	"set-max-listpack-entries":  "node/forms_test.go:TestFormParameters",
+	"set-max-listpack-value":    "node/forms_test.go:TestFormParameters",
+	"zset-max-listpack-entries": "node/forms_test.go:TestFormParameters",
+	"zset-max-listpack-value":   "node/forms_test.go:TestFormParameters",
+	"hll-sparse-max-bytes":      "node/forms_test.go:TestFormParameters",
+	"stream-node-max-bytes":     "node/forms_test.go:TestFormParameters",
+	"stream-node-max-entries":   "node/forms_test.go:TestFormParameters",
 }
 
 // TestEffectsAreShown: no parameter promises what no test looks at.

@@ -75,13 +75,13 @@ func TestRegionsJoinWhileWriting(t *testing.T) {
 	a, b := d.regions[0], d.regions[1]
 	fill(t, a, "held:", 100_000, 50)
 	d.add(0, 1)
+	d.add(1, 0) // what is written there before would be data of its own
 	var stop atomic.Bool
 	var wg sync.WaitGroup
 	for i, s := range d.regions {
 		l := &regionLoad{s: s, id: i}
 		wg.Go(func() { l.run(&stop) })
 	}
-	d.add(1, 0)
 	began := time.Now()
 	d.awaitEverywhere("held:99999", d.write(a, "GET", "held:99999").String())
 	d.awaitLink(1, 0, "up")
