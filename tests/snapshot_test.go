@@ -141,12 +141,12 @@ func TestSnapshotRefused(t *testing.T) {
 // TestSnapshotDamaged: a start does not go on without the data.
 func TestSnapshotDamaged(t *testing.T) {
 	s := newServer(t, "--appendonly", "no")
-	if err := os.WriteFile(filepath.Join(s.Dir, "dump.rdb"), []byte("REDIS0009\xfe\x00\x01"), 0o644); err != nil {
+	if err := os.WriteFile(filepath.Join(s.Dir, "dump.rdb"), []byte("REDIS0009\xfe\x00\x07"), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	s.launch()
 	eventually(t, readyWait, "the server has ended", func() bool { return !s.Running() })
-	if want := "loading the snapshot file dump.rdb: rdb: offset 11: type byte 1 (list) is not supported"; !strings.Contains(s.Log(), want) {
+	if want := "loading the snapshot file dump.rdb: rdb: offset 11: type byte 7 (module 2) is not supported"; !strings.Contains(s.Log(), want) {
 		t.Errorf("the log lacks %q:\n%s", want, s.LogTail())
 	}
 }
