@@ -213,16 +213,7 @@ func (m *member) drop(dots []clock.Stamp, floors []op.Floor) {
 	}
 }
 
-func (m *member) cut(f op.Floor) {
-	at, found := slices.BinarySearchFunc(m.runs.Floors, f, op.CompareFloors)
-	switch {
-	case !found:
-		m.runs.Floors = slices.Insert(slices.Clip(m.runs.Floors), at, f)
-	case m.runs.Floors[at].At < f.At:
-		m.runs.Floors = slices.Clone(m.runs.Floors)
-		m.runs.Floors[at] = f
-	}
-}
+func (m *member) cut(f op.Floor) { m.runs.Floors, _ = joinFloor(m.runs.Floors, f) }
 
 // add gives m a cell.
 func (m *member) add(c cell) {
@@ -242,35 +233,12 @@ func (m *member) add(c cell) {
 }
 
 // count takes in what an origin has counted.
-func (m *member) count(run op.Sub) {
-	at, found := slices.BinarySearchFunc(m.runs.Subs, run, op.CompareSubs)
-	switch {
-	case !found:
-		m.runs.Subs = slices.Insert(slices.Clip(m.runs.Subs), at, run)
-	case m.runs.Subs[at].At < run.At:
-		m.runs.Subs = slices.Clone(m.runs.Subs)
-		m.runs.Subs[at] = run
-	}
-}
+func (m *member) count(run op.Sub) { m.runs.Subs, _ = joinSub(m.runs.Subs, run) }
 
-// beyond takes away what v covers.
-func (m *member) beyond(v clock.Vector, founding clock.Stamp) {
-	covers := func(s clock.Stamp) bool { return v.Covers(s) || s == founding || s == unstamped }
-	m.cells = slices.DeleteFunc(slices.Clone(m.cells), func(c cell) bool { return covers(c.dot) })
-	m.runs.Subs = slices.DeleteFunc(slices.Clone(m.runs.Subs), func(r op.Sub) bool {
-		return covers(clock.Stamp{At: r.At, Origin: r.Origin})
-	})
-	m.runs.Floors = slices.DeleteFunc(slices.Clone(m.runs.Floors), func(f op.Floor) bool {
-		return covers(clock.Stamp{At: f.At, Origin: f.Origin})
-	})
-}
-
-// seenBy takes away, for a DEL or FLUSH that had applied v, the cells it had
-// seen. What it had seen of runs it names by itself.
-func (m *member) seenBy(v clock.Vector, founding clock.Stamp) {
-	m.cells = slices.DeleteFunc(slices.Clone(m.cells), func(c cell) bool {
-		return v.Covers(c.dot) || c.dot == founding || c.dot == unstamped
-	})
+// seenBy takes away the cells that gone says a DEL, a FLUSH or a copy had seen.
+// What a removal had seen of runs it names by itself.
+func (m *member) seenBy(gone func(clock.Stamp) bool) {
+	m.cells = slices.DeleteFunc(slices.Clone(m.cells), func(c cell) bool { return gone(c.dot) })
 }
 
 // resolve replaces the provisional stamps of m.
@@ -462,16 +430,7 @@ func (m *editing) expireMember(name []byte, ms int64) {
 // eachMember calls fn with every member, visible or hidden, and saves what it
 // makes of it.
 func (m *editing) eachMember(fn func(name []byte, st *member)) {
-	var names [][]byte
-	m.c.main.Ascend(0, func(el tree.Elem) bool {
-		names = append(names, bytes.Clone(m.c.memberOf(el.Key)))
-		return true
-	})
-	m.c.hidden.Ascend(0, func(el tree.Elem) bool {
-		names = append(names, bytes.Clone(el.Key))
-		return true
-	})
-	for _, name := range names {
+	for _, name := range m.names(func(tree.Elem) bool { return true }) {
 		st, _ := m.load(name)
 		fn(name, &st)
 		m.save(name, &st)
@@ -484,8 +443,8 @@ func (m *editing) dropSeen(v clock.Vector) {
 		m.dropPlaces(m.covered(v))
 		return
 	}
-	founding := m.e.foundingStamp()
-	m.eachMember(func(_ []byte, st *member) { st.seenBy(v, founding) })
+	gone := m.covered(v)
+	m.eachMember(func(_ []byte, st *member) { st.seenBy(gone) })
 	m.endStream()
 }
 
@@ -499,10 +458,11 @@ func (m *editing) endStream() {
 
 // joinCopy takes in the collection of a copy whose source had applied v.
 func (m *editing) joinCopy(from *op.Coll, v clock.Vector) {
-	theirs := map[string]bool{}
+	theirs, gone := map[string]bool{}, m.covered(v)
 	take := func(name []byte, st member) {
 		have, _ := m.load(name)
-		have.beyond(v, m.e.foundingStamp())
+		have.seenBy(gone)
+		have.runs = beyond(have.runs, v)
 		for _, c := range st.cells {
 			have.add(c)
 		}
@@ -529,7 +489,8 @@ func (m *editing) joinCopy(from *op.Coll, v clock.Vector) {
 	}
 	m.eachMember(func(name []byte, st *member) {
 		if !theirs[string(name)] {
-			st.beyond(v, m.e.foundingStamp())
+			st.seenBy(gone)
+			st.runs = beyond(st.runs, v)
 		}
 	})
 	if from.Type == op.TypeStream {
@@ -616,9 +577,14 @@ func (m *editing) runsLeft(in *table, tell func(name []byte, floors []op.Floor))
 }
 
 // counting lists the members that may have runs.
-func (m *editing) counting() (names [][]byte) {
+func (m *editing) counting() [][]byte {
+	return m.names(func(el tree.Elem) bool { return len(el.Ext) > 0 && el.Ext[0]&extComplex != 0 })
+}
+
+// names lists the visible members that are wanted, and all hidden ones.
+func (m *editing) names(wanted func(tree.Elem) bool) (names [][]byte) {
 	m.c.main.Ascend(0, func(el tree.Elem) bool {
-		if len(el.Ext) > 0 && el.Ext[0]&extComplex != 0 {
+		if wanted(el) {
 			names = append(names, bytes.Clone(m.c.memberOf(el.Key)))
 		}
 		return true
@@ -630,26 +596,24 @@ func (m *editing) counting() (names [][]byte) {
 	return names
 }
 
-// beyond takes away, at the end of a copy that lacks the key, what v covers. Of
-// lists and streams all goes.
+// beyond takes away, at the end of a copy that lacks the key, what v covers.
 func (m *editing) beyond(v clock.Vector) {
 	if m.c == nil {
 		return
 	}
-	switch {
-	case m.merges():
-		m.eachMember(func(_ []byte, st *member) { st.beyond(v, m.e.foundingStamp()) })
-		m.endStream()
-	case m.mergesList():
+	if m.mergesList() {
 		m.dropPlaces(m.covered(v))
-	default:
+	} else {
+		gone := m.covered(v)
+		m.eachMember(func(_ []byte, st *member) {
+			st.seenBy(gone)
+			st.runs = beyond(st.runs, v)
+		})
+		m.endStream()
+	}
+	if m.c != nil && m.c.empty() {
 		m.drop()
-		return
 	}
-	if m.c == nil || !m.c.empty() {
-		return
-	}
-	m.drop()
 }
 
 // contentSum is a hash over what clients can read of a collection, whatever the

@@ -55,7 +55,6 @@ type content struct {
 	// away: the members lie on disk, and digest stands for them.
 	away   bool
 	digest uint64
-	birth  clock.Stamp
 	// asOf: Insert and Cut ops up to it are contained already, during recovery.
 	asOf clock.Reading
 	// view is what handlers are given.
@@ -683,12 +682,12 @@ func (m *editing) emitMeta() {
 	m.t.emit(func(b *op.Builder) clock.Stamp { return b.Meta(m.db, m.x.key, m.c.typ, m.c.meta) })
 }
 
-func (t *Tx) emitInsert(m *editing, rank int, el op.Elem) {
-	t.emit(func(b *op.Builder) clock.Stamp { return b.Insert(m.db, m.x.key, rank, el) })
+func (m *editing) emitInsert(rank int, el op.Elem) {
+	m.t.emit(func(b *op.Builder) clock.Stamp { return b.Insert(m.db, m.x.key, rank, el) })
 }
 
-func (t *Tx) emitCut(m *editing, rank, n int) {
-	t.emit(func(b *op.Builder) clock.Stamp { return b.Cut(m.db, m.x.key, rank, n) })
+func (m *editing) emitCut(rank, n int) {
+	m.t.emit(func(b *op.Builder) clock.Stamp { return b.Cut(m.db, m.x.key, rank, n) })
 }
 
 // export copies the content.
@@ -696,7 +695,7 @@ func (c *content) export() op.Coll { return c.members(bytes.Clone) }
 
 // members lists the content, each part of it as own gives it.
 func (c *content) members(own func([]byte) []byte) op.Coll {
-	out := op.Coll{Type: c.typ, Form: uint8(c.form), Birth: c.birth, AsOf: c.asOf, Meta: bytes.Clone(c.meta)}
+	out := op.Coll{Type: c.typ, Form: uint8(c.form), AsOf: c.asOf, Meta: bytes.Clone(c.meta)}
 	copyTree := func(tr *tree.Tree, name func([]byte) []byte) []op.Elem {
 		els := make([]op.Elem, 0, tr.Len())
 		tr.Ascend(0, func(el tree.Elem) bool {
@@ -722,7 +721,7 @@ func (c *content) members(own func([]byte) []byte) op.Coll {
 // keys are score and member.
 func (m *editing) build(from *op.Coll) {
 	m.c = newContent(m.tb.arena, from.Type)
-	m.c.birth, m.c.asOf, m.c.meta = from.Birth, from.AsOf, bytes.Clone(from.Meta)
+	m.c.asOf, m.c.meta = from.AsOf, bytes.Clone(from.Meta)
 	m.x.coll = m.c
 	quiet := editing{e: m.e, p: m.p, s: m.s, tb: m.tb, db: m.db, x: m.x, c: m.c}
 	members := from.Elem[op.Main]
@@ -870,12 +869,8 @@ func (m *editing) drop() {
 func (m *editing) apply(o *op.Op) {
 	switch o.Kind {
 	case op.Drop:
-		if m.c != nil && m.merges() && o.Seen != nil {
+		if m.c != nil && m.p.Merging && o.Seen != nil {
 			m.dropSeen(o.Seen)
-			return
-		}
-		if m.c != nil && m.mergesList() && o.Seen != nil {
-			m.dropPlaces(m.covered(o.Seen))
 			return
 		}
 		m.drop()

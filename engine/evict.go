@@ -177,7 +177,7 @@ func (t *table) toDisk(x *entry) {
 	}
 	was := *x.coll
 	*x.coll = *newContent(t.arena, was.typ)
-	x.coll.form, x.coll.birth, x.coll.asOf = was.form, was.birth, was.asOf
+	x.coll.form, x.coll.asOf = was.form, was.asOf
 	x.coll.away, x.coll.digest = true, was.sum(0) // fields with deadlines stay in memory
 	t.free(&was)
 }

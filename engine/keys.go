@@ -202,7 +202,7 @@ func (t *Tx) Rename(src, dst Key) bool {
 	t.touchWrite(x)
 	word := x.word
 	t.Copy(src, dst)
-	if _, _, _, y := t.known(dst); y != nil {
+	if y := t.lookup(dst); y != nil {
 		t.setWord(y, word)
 	}
 	return t.Delete(src)

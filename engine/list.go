@@ -57,7 +57,7 @@ func (t *Tx) ListInsert(k Key, i int, vals ...[]byte) (length int, err error) {
 	} else {
 		for n, val := range vals {
 			m.listInsert(i+n, op.Elem{Val: val})
-			t.emitInsert(m, i+n, op.Elem{Val: val})
+			m.emitInsert(i+n, op.Elem{Val: val})
 		}
 	}
 	length = m.c.main.Len()
@@ -88,7 +88,7 @@ func (t *Tx) ListPush(k Key, end End, vals ...[]byte) (length int, err error) {
 			at = m.c.main.Len()
 		}
 		m.listInsert(at, op.Elem{Val: val})
-		t.emitInsert(m, at, op.Elem{Val: val})
+		m.emitInsert(at, op.Elem{Val: val})
 	}
 	length = m.c.main.Len()
 	m.done(k)
@@ -119,7 +119,7 @@ func (t *Tx) ListRemove(k Key, spans ...Span) error {
 			continue
 		}
 		m.listCut(s.At, s.Len)
-		t.emitCut(m, s.At, s.Len)
+		m.emitCut(s.At, s.Len)
 	}
 	m.done(k)
 	return nil
@@ -149,7 +149,7 @@ func (t *Tx) ListPop(k Key, end End) (val []byte, left int, err error) {
 	}
 	m.listForm()
 	if !m.mergesList() {
-		t.emitCut(m, at, 1)
+		m.emitCut(at, 1)
 	}
 	m.done(k)
 	return val, left, nil
@@ -167,9 +167,9 @@ func (t *Tx) ListSet(k Key, i int, val []byte) error {
 		return nil
 	}
 	m.listCut(i, 1)
-	t.emitCut(m, i, 1)
+	m.emitCut(i, 1)
 	m.listInsert(i, op.Elem{Val: val})
-	t.emitInsert(m, i, op.Elem{Val: val})
+	m.emitInsert(i, op.Elem{Val: val})
 	m.done(k)
 	return nil
 }

@@ -178,37 +178,47 @@ func join(s, t *op.KeyState) bool {
 		if !c.Lineage.IsZero() && c.Lineage.Less(s.ValueStamp) {
 			continue // of an older value: goes with it
 		}
-		at, found := slices.BinarySearchFunc(s.Subs, *c, op.CompareSubs)
-		switch {
-		case !found:
-			s.Subs = slices.Insert(slices.Clip(s.Subs), at, *c)
-			changed = true
-		case s.Subs[at].At < c.At:
-			s.Subs = slices.Clone(s.Subs) // an undo may hold the old slice
-			s.Subs[at] = *c
-			changed = true
-		}
+		joined := false
+		s.Subs, joined = joinSub(s.Subs, *c)
+		changed = changed || joined
 	}
 	for i := range t.Floors {
 		f := &t.Floors[i]
 		if !f.Lineage.IsZero() && f.Lineage.Less(s.ValueStamp) {
 			continue
 		}
-		at, found := slices.BinarySearchFunc(s.Floors, *f, op.CompareFloors)
-		switch {
-		case !found:
-			s.Floors = slices.Insert(slices.Clip(s.Floors), at, *f)
-			changed = true
-		case s.Floors[at].At < f.At:
-			s.Floors = slices.Clone(s.Floors)
-			s.Floors[at] = *f
-			changed = true
-		}
+		joined := false
+		s.Floors, joined = joinFloor(s.Floors, *f)
+		changed = changed || joined
 	}
 	if changed {
 		normalize(s)
 	}
 	return changed
+}
+
+// joinSub and joinFloor take in one run or floor, of which the later stays, and
+// report whether the list changed. An undo may hold the old one.
+func joinSub(list []op.Sub, c op.Sub) ([]op.Sub, bool) {
+	at, found := slices.BinarySearchFunc(list, c, op.CompareSubs)
+	return putLater(list, c, at, found, found && list[at].At >= c.At)
+}
+
+func joinFloor(list []op.Floor, f op.Floor) ([]op.Floor, bool) {
+	at, found := slices.BinarySearchFunc(list, f, op.CompareFloors)
+	return putLater(list, f, at, found, found && list[at].At >= f.At)
+}
+
+func putLater[T any](list []T, v T, at int, found, late bool) ([]T, bool) {
+	switch {
+	case late:
+		return list, false
+	case !found:
+		return slices.Insert(slices.Clip(list), at, v), true
+	}
+	list = slices.Clone(list)
+	list[at] = v
+	return list, true
 }
 
 // normalize drops what can no longer matter: runs, floors and the flush mark of

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"geocache/clock"
 	"geocache/lru"
@@ -120,7 +121,10 @@ func (r rec) deadline() int64 {
 		return 0
 	}
 	k, _, at := r.lengths()
-	b := r.b[at+k:]
+	return getDeadline(r.b[at+k:])
+}
+
+func getDeadline(b []byte) int64 {
 	return int64(binary.LittleEndian.Uint32(b)) | int64(binary.LittleEndian.Uint16(b[4:]))<<32
 }
 
@@ -149,10 +153,15 @@ func (r rec) typ() op.Type {
 func (r rec) coll() []byte {
 	body := r.body()
 	if r.has(fFull) {
-		n, m := binary.Uvarint(body)
-		body = body[m+int(n):]
+		_, body = splitState(body)
 	}
 	return body
+}
+
+// splitState divides a body that begins with an encoded state.
+func splitState(body []byte) (state, rest []byte) {
+	n, m := binary.Uvarint(body)
+	return body[m : m+int(n)], body[m+int(n):]
 }
 
 func (r rec) body() []byte {
@@ -203,13 +212,12 @@ func (x *entry) open(e *Engine, r rec, hash uint64) {
 	x.coll = nil
 	x.state = op.KeyState{}
 	if f&fFull != 0 {
-		n, m := binary.Uvarint(body)
-		st, err := op.DecodeOwnState(body[m : m+int(n)])
+		state, rest := splitState(body)
+		st, err := op.DecodeOwnState(state)
 		if err != nil {
 			panic("engine: a record's state is damaged")
 		}
-		x.state = st
-		body = body[m+int(n):]
+		x.state, body = st, rest
 	}
 	if f&fColl != 0 {
 		x.own.open(r.t.arena, body)
@@ -231,7 +239,7 @@ func (x *entry) open(e *Engine, r rec, hash uint64) {
 	}
 	x.state.DeadlineStamp = stamp
 	if f&fDeadline != 0 {
-		x.state.DeadlineMs = int64(binary.LittleEndian.Uint32(fields)) | int64(binary.LittleEndian.Uint16(fields[4:]))<<32
+		x.state.DeadlineMs = getDeadline(fields)
 	}
 }
 
@@ -284,26 +292,26 @@ func (e *Engine) pack(s clock.Stamp) uint64 {
 	if s.At < packEpoch || s.At-packEpoch >= 1<<packBits {
 		return packUnknown
 	}
-	list := *e.origins.Load()
-	for i, o := range list {
-		if o == s.Origin {
-			return uint64(i)<<packBits | uint64(s.At-packEpoch)
+	i := slices.Index(*e.origins.Load(), s.Origin)
+	if i < 0 {
+		if i = e.numberOrigin(s.Origin); i < 0 {
+			return packUnknown
 		}
 	}
+	return uint64(i)<<packBits | uint64(s.At-packEpoch)
+}
+
+// numberOrigin gives an origin its number, or -1 where there are too many.
+func (e *Engine) numberOrigin(o clock.Origin) int {
 	e.originsMu.Lock()
 	defer e.originsMu.Unlock()
-	list = *e.origins.Load()
-	for i, o := range list {
-		if o == s.Origin {
-			return uint64(i)<<packBits | uint64(s.At-packEpoch)
-		}
+	list := *e.origins.Load()
+	if i := slices.Index(list, o); i >= 0 || len(list) >= maxOrigins {
+		return i
 	}
-	if len(list) >= maxOrigins {
-		return packUnknown
-	}
-	longer := append(append([]clock.Origin(nil), list...), s.Origin)
+	longer := append(slices.Clip(list), o)
 	e.origins.Store(&longer)
-	return uint64(len(list))<<packBits | uint64(s.At-packEpoch)
+	return len(list)
 }
 
 func (e *Engine) unpack(v uint64) clock.Stamp {
@@ -363,9 +371,7 @@ func (e *Engine) shape(x *entry, p *Params) shape {
 	}
 	if full {
 		sh.flags = sh.flags&^fStamp | fFull
-		value := s.Value
 		sh.state = s.Append(nil)
-		s.Value = value
 		sh.body = uvarintLen(uint64(len(sh.state))) + len(sh.state)
 	} else if x.coll == nil {
 		sh.body = len(s.Value)
@@ -475,8 +481,8 @@ func (e *Engine) store(t *table, x *entry, p *Params) {
 		x.state.Value = r.b[at : at+v : at+v]
 	default:
 		// It lies inside the encoded state now.
-		n, m := binary.Uvarint(r.b[at:])
-		if st, err := op.DecodeOwnState(r.b[at+m : at+m+int(n)]); err == nil {
+		state, _ := splitState(r.b[at:])
+		if st, err := op.DecodeOwnState(state); err == nil {
 			x.state.Value = st.Value
 		}
 	}
@@ -514,7 +520,7 @@ func (t *table) fits(ref slab.Ref, size int, moves bool) bool {
 		return false
 	}
 	want := slab.ClassSize(size)
-	return want == have || size >= roomFrom && have <= 2*want+1<<20 && have >= want
+	return want == have || size >= roomFrom && have <= 2*want+1<<20
 }
 
 // open and append are how a collection rests in its record.
@@ -546,9 +552,7 @@ func (c *content) open(a *slab.Arena, b []byte) {
 		c.meta = append([]byte(nil), b[m:m+int(n)]...)
 		b = b[m+int(n):]
 	}
-	if more&collBirth != 0 {
-		c.birth = clock.Stamp{At: clock.Reading(binary.LittleEndian.Uint64(b)), Origin: clock.Origin(binary.LittleEndian.Uint64(b[8:]))}
-		b = b[16:]
+	if more&collRare != 0 {
 		c.asOf = clock.Reading(binary.LittleEndian.Uint64(b))
 		c.hidden.Root, _ = tree.DecodeRoot(b[8:])
 	}
@@ -561,7 +565,7 @@ const (
 	collAux
 	collTTLs
 	collMeta
-	collBirth
+	collRare // asOf, and hidden members
 )
 
 func (c *content) append(dst []byte) []byte {
@@ -578,8 +582,8 @@ func (c *content) append(dst []byte) []byte {
 	if len(c.meta) > 0 {
 		more |= collMeta
 	}
-	if !c.birth.IsZero() || c.asOf != 0 || c.hidden.Len() > 0 {
-		more |= collBirth
+	if c.asOf != 0 || c.hidden.Len() > 0 {
+		more |= collRare
 	}
 	dst = append(dst, byte(c.typ), byte(c.form)|more)
 	if c.away {
@@ -597,9 +601,7 @@ func (c *content) append(dst []byte) []byte {
 	if more&collMeta != 0 {
 		dst = append(binary.AppendUvarint(dst, uint64(len(c.meta))), c.meta...)
 	}
-	if more&collBirth != 0 {
-		dst = binary.LittleEndian.AppendUint64(dst, uint64(c.birth.At))
-		dst = binary.LittleEndian.AppendUint64(dst, uint64(c.birth.Origin))
+	if more&collRare != 0 {
 		dst = binary.LittleEndian.AppendUint64(dst, uint64(c.asOf))
 		dst = c.hidden.Root.Append(dst)
 	}

@@ -106,7 +106,6 @@ type entryState struct {
 	coll  *content
 	word  lru.Word
 	flags recFlags
-	live  bool // it was in the table, with content
 }
 
 // NeedRow ends a run that met values which lie on disk: the caller fetches
@@ -462,21 +461,6 @@ func (t *Tx) remember(u undo) *undo {
 	return &t.undo[n-1]
 }
 
-// known is the entry of k, live or not, as this tx sees it, or nil.
-func (t *Tx) known(k Key) (s *shard, tb *table, h uint64, x *entry) {
-	s, tb, h = t.locate(k)
-	if u := t.changedEntry(tb, h, k.Name); u != nil {
-		return s, tb, h, u.x
-	}
-	r, ok := tb.find(h, k.Name)
-	if !ok {
-		return s, tb, h, nil
-	}
-	x = t.fresh()
-	x.open(t.e, r, h)
-	return s, tb, h, x
-}
-
 // lookup is the live entry of k, or nil. An expired one is reclaimed where
 // that is allowed.
 func (t *Tx) lookup(k Key) *entry {
@@ -552,7 +536,7 @@ func (t *Tx) openFor(k Key) *undo {
 		x.open(t.e, r, h)
 		t.needAway(x, db)
 		return t.begins(k, t.remember(undo{s: s, t: tb, num: k.DB, db: db, x: x,
-			was: entryState{state: x.state, coll: x.coll, word: x.word, flags: x.flags, live: r.has(fLive)}}), r.has(fLive))
+			was: entryState{state: x.state, coll: x.coll, word: x.word, flags: x.flags}}), r.has(fLive))
 	}
 	*x = entry{hash: h, key: k.Name, t: tb, word: t.p.Policy.Init(t.now)}
 	return t.remember(undo{s: s, t: tb, num: k.DB, db: db, x: x})

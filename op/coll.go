@@ -69,9 +69,6 @@ func (d *Reader) part() Part {
 // it. Members come in the order of their tree.
 type Coll struct {
 	Type Type
-	// Birth is the stamp of the write that made it, zero where no sibling was
-	// configured.
-	Birth clock.Stamp
 	// AsOf is the reading up to which a list's Insert and Cut ops are in it.
 	AsOf clock.Reading
 	Form uint8 // how the engine had it, so that OBJECT ENCODING stays
@@ -82,7 +79,6 @@ type Coll struct {
 // Append encodes c.
 func (c *Coll) Append(dst []byte) []byte {
 	dst = append(dst, byte(c.Type), c.Form)
-	dst = clock.AppendStamp(dst, c.Birth)
 	dst = binary.BigEndian.AppendUint64(dst, uint64(c.AsOf))
 	dst = appendBytes(dst, c.Meta)
 	for _, es := range c.Elem {
@@ -105,7 +101,7 @@ func DecodeColl(b []byte) (Coll, error) {
 }
 
 func (d *Reader) coll() Coll {
-	c := Coll{Type: d.collType(), Form: d.Byte(), Birth: d.Stamp(), AsOf: d.reading(), Meta: d.Bytes(math.MaxInt32)}
+	c := Coll{Type: d.collType(), Form: d.Byte(), AsOf: d.reading(), Meta: d.Bytes(math.MaxInt32)}
 	for p := range c.Elem {
 		n := d.Uvarint(math.MaxInt32)
 		for i := uint64(0); i < n && !d.bad; i++ {

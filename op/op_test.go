@@ -171,7 +171,7 @@ func randomElem(rnd *rand.Rand) Elem {
 }
 
 func randomColl(rnd *rand.Rand) Coll {
-	c := Coll{Type: 1 + Type(rnd.IntN(int(maxType))), Birth: randomStamp(rnd), AsOf: randomStamp(rnd).At, Form: uint8(rnd.IntN(3)), Meta: randomBytes(rnd, 9)}
+	c := Coll{Type: 1 + Type(rnd.IntN(int(maxType))), AsOf: randomStamp(rnd).At, Form: uint8(rnd.IntN(3)), Meta: randomBytes(rnd, 9)}
 	for p := range c.Elem {
 		for range rnd.IntN(5) {
 			c.Elem[p] = append(c.Elem[p], randomElem(rnd))
