@@ -87,3 +87,32 @@ func deadlineAfter(c *Ctx, ms int64) (deadlineMs int64, err resp.Error) {
 	}
 	return c.NowMs() + ms, ""
 }
+
+// keysNamed are the keys of these names in the session's database.
+func (c *Ctx) keysNamed(names [][]byte) []engine.Key {
+	keys := make([]engine.Key, len(names))
+	for i, name := range names {
+		keys[i] = engine.Key{DB: c.DB, Name: name}
+	}
+	return keys
+}
+
+// firstThere looks for the first key of these names that open says is there.
+// replied says that the search is over: with a key, or with the reply to what
+// open fails with.
+func (c *Ctx) firstThere(names [][]byte, open func(engine.Key) (there bool, err error)) (k engine.Key, found, replied bool) {
+	for _, name := range names {
+		k = engine.Key{DB: c.DB, Name: name}
+		there, err := open(k)
+		switch {
+		case err != nil && c.Woken == On && c.Out.Compat() == resp.Compat70:
+			continue // 7.0 looks only at the key that woke it
+		case err != nil:
+			c.FailWith(err)
+			return k, false, true
+		case there:
+			return k, true, true
+		}
+	}
+	return k, false, false
+}

@@ -152,16 +152,25 @@ func hExpire(c *Ctx, unitMs int64, from base) {
 	})
 }
 
-// hDeadline is the HTTL family. Seconds are rounded up.
-func hDeadline(c *Ctx, unitMs int64, from base) {
-	h, err := c.Tx.Hash(c.Key(1))
+// fieldsOf reads FIELDS numfields field ... behind the key, once that was looked
+// at with err. It has replied where it is not ok.
+func (c *Ctx) fieldsOf(err error) (fields [][]byte, ok bool) {
 	if err != nil {
 		c.FailWith(err)
-		return
+		return nil, false
 	}
 	fields, fail := c.fieldsAt(2, resp.ErrFieldsPositive)
 	if fail != "" {
 		c.Fail(fail)
+	}
+	return fields, fail == ""
+}
+
+// hDeadline is the HTTL family. Seconds are rounded up.
+func hDeadline(c *Ctx, unitMs int64, from base) {
+	h, err := c.Tx.Hash(c.Key(1))
+	fields, ok := c.fieldsOf(err)
+	if !ok {
 		return
 	}
 	c.Out.Array(len(fields))
@@ -180,13 +189,9 @@ func hDeadline(c *Ctx, unitMs int64, from base) {
 
 func hPersist(c *Ctx) {
 	k := c.Key(1)
-	if _, err := c.Tx.HashToEdit(k); err != nil {
-		c.FailWith(err)
-		return
-	}
-	fields, fail := c.fieldsAt(2, resp.ErrFieldsPositive)
-	if fail != "" {
-		c.Fail(fail)
+	_, err := c.Tx.HashToEdit(k)
+	fields, ok := c.fieldsOf(err)
+	if !ok {
 		return
 	}
 	c.changeFields(k, fields, "hpersist", func(name, _ []byte, present int64, ok bool) (answer int64) {
@@ -244,13 +249,9 @@ func hGetEX(c *Ctx) {
 // hGetDel is HGETDEL key FIELDS n field ...
 func hGetDel(c *Ctx) {
 	k := c.Key(1)
-	if _, err := c.Tx.Hash(k); err != nil {
-		c.FailWith(err)
-		return
-	}
-	fields, fail := c.fieldsAt(2, resp.ErrFieldsPositive)
-	if fail != "" {
-		c.Fail(fail)
+	_, err := c.Tx.Hash(k)
+	fields, ok := c.fieldsOf(err)
+	if !ok {
 		return
 	}
 	c.changeFields(k, fields, "", func(name, val []byte, _ int64, ok bool) (answer int64) {

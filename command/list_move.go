@@ -254,28 +254,21 @@ func (c *Ctx) parseMultiPop(at int) (p pops, ok bool) {
 // popFirst pops from the first list that is there, and reports whether it has
 // replied.
 func (c *Ctx) popFirst(p pops) bool {
-	for _, name := range p.keys {
-		k := engine.Key{DB: c.DB, Name: name}
-		l, err := c.Tx.ListToEdit(k)
-		switch {
-		case err != nil && c.Woken == On && c.Out.Compat() == resp.Compat70:
-			continue // 7.0 looks only at the key that woke it
-		case err != nil:
-			c.FailWith(err)
-			return true
-		case l == nil:
-			continue
-		}
+	var l *engine.Elements
+	k, found, replied := c.firstThere(p.keys, func(k engine.Key) (there bool, err error) {
+		l, err = c.Tx.ListToEdit(k)
+		return l != nil, err
+	})
+	if found {
 		c.Out.Array(2)
-		c.Out.Bulk(name)
+		c.Out.Bulk(k.Name)
 		n := min(max(p.count, 1), l.Len())
 		if p.count > 0 {
 			c.Out.Array(n)
 		}
 		c.popOff(k, l, p.end, n)
-		return true
 	}
-	return false
+	return replied
 }
 
 // popWithin is popFirst that waits for a list.
@@ -288,11 +281,7 @@ func (c *Ctx) popWithin(p pops, timeout []byte) {
 	if c.popFirst(p) {
 		return
 	}
-	keys := make([]engine.Key, len(p.keys))
-	for i, name := range p.keys {
-		keys[i] = engine.Key{DB: c.DB, Name: name}
-	}
-	c.awaitList((*resp.Writer).NullArray, deadlineMs, keys...)
+	c.awaitList((*resp.Writer).NullArray, deadlineMs, c.keysNamed(p.keys)...)
 }
 
 // awaitList waits for one of the keys to be a list with elements. Where that

@@ -289,15 +289,13 @@ func (r *streamRead) serveOne(c *Ctx, k engine.Key, after engine.StreamID) bool 
 // wait waits for more to read. What stands for an id that is yet to come is
 // replaced by the id it means now.
 func (r *streamRead) wait(c *Ctx, from []readFrom) {
-	keys := make([]engine.Key, len(r.keys))
-	for i, name := range r.keys {
-		keys[i] = engine.Key{DB: c.DB, Name: name}
-		if !r.grouped {
+	if !r.grouped {
+		for i := range r.ids {
 			r.ids[i] = appendStreamID(nil, from[i].after)
 		}
 	}
 	b := Block{
-		Keys: keys, Type: engine.TypeStream, DeadlineMs: r.deadlineMs, AgainMs: r.againMs,
+		Keys: c.keysNamed(r.keys), Type: engine.TypeStream, DeadlineMs: r.deadlineMs, AgainMs: r.againMs,
 		Timeout: func(c *Ctx) { c.Out.NullArray() },
 	}
 	if r.grouped {

@@ -125,12 +125,8 @@ func (c *Ctx) popScoresWithin(p scorePops, timeout []byte) {
 	if c.popFirstScores(p) {
 		return
 	}
-	keys := make([]engine.Key, len(p.keys))
-	for i, name := range p.keys {
-		keys[i] = engine.Key{DB: c.DB, Name: name}
-	}
 	c.Block(Block{
-		Keys: keys, Type: engine.TypeZSet, DeadlineMs: deadlineMs,
+		Keys: c.keysNamed(p.keys), Type: engine.TypeZSet, DeadlineMs: deadlineMs,
 		Timeout: func(c *Ctx) { c.Out.NullArray() },
 	})
 }
@@ -138,22 +134,15 @@ func (c *Ctx) popScoresWithin(p scorePops, timeout []byte) {
 // popFirstScores pops from the first sorted set that is there, and reports
 // whether it has replied.
 func (c *Ctx) popFirstScores(p scorePops) bool {
-	for _, name := range p.keys {
-		k := engine.Key{DB: c.DB, Name: name}
-		z, err := c.Tx.ZSetToEdit(k)
-		switch {
-		case err != nil && c.Woken == On && c.Out.Compat() == resp.Compat70:
-			continue // 7.0 looks only at the key that woke it
-		case err != nil:
-			c.FailWith(err)
-			return true
-		case z == nil:
-			continue
-		}
+	var z *engine.Scored
+	k, found, replied := c.firstThere(p.keys, func(k engine.Key) (there bool, err error) {
+		z, err = c.Tx.ZSetToEdit(k)
+		return z != nil, err
+	})
+	if found {
 		c.popOffScores(k, z, p)
-		return true
 	}
-	return false
+	return replied
 }
 
 // popOffScores pops from k, which is z, and replies.
