@@ -56,19 +56,19 @@ func (d *digest) value(e rdb.Entry) error {
 		d.mix(v)
 	case rdb.List:
 		d.mixNumber(digestList)
-		err = each(v.Elements, d.mix)
+		err = rdb.Each(v.Elements, d.mix)
 	case rdb.Set:
 		d.mixNumber(digestSet)
-		err = each(v.Members, d.add)
+		err = rdb.Each(v.Members, d.add)
 	case rdb.ZSet:
 		d.mixNumber(digestZSet)
-		err = each(v.Members, d.scored)
+		err = rdb.Each(v.Members, d.scored)
 	case rdb.Hash:
 		d.mixNumber(digestHash)
-		err = each(v.Fields, d.field)
+		err = rdb.Each(v.Fields, d.field)
 	case *rdb.Stream:
 		d.mixNumber(digestStream)
-		err = each(v.Entries, d.streamEntry)
+		err = rdb.Each(v.Entries, d.streamEntry)
 	default:
 		err = fmt.Errorf("a value of type %T has no digest", v)
 	}
@@ -76,16 +76,6 @@ func (d *digest) value(e rdb.Entry) error {
 		d.add([]byte(expireMark))
 	}
 	return err
-}
-
-func each[T any](seq rdb.Seq[T], take func(T)) error {
-	for v, err := range seq {
-		if err != nil {
-			return err
-		}
-		take(v)
-	}
-	return nil
 }
 
 func (d *digest) scored(m rdb.Scored) {

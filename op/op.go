@@ -467,6 +467,13 @@ func (d *Reader) op(first clock.Reading, origin clock.Origin, index int) Op {
 			o.Sees = append(o.Sees, ref())
 		}
 	}
+	count := func() {
+		o.Sub = Sub{Lineage: ref(), Origin: origin, At: o.Stamp.At, Born: o.Stamp.At}
+		if born := ref(); !born.IsZero() {
+			o.Sub.Born = born.At
+		}
+		o.Sub.Total = d.Num()
+	}
 	switch o.Kind {
 	case Set:
 		flags := d.Byte()
@@ -492,13 +499,7 @@ func (d *Reader) op(first clock.Reading, origin clock.Origin, index int) Op {
 		}
 		floors()
 	case Count:
-		o.Sub = Sub{Lineage: ref(), Origin: origin, At: o.Stamp.At}
-		if born := ref(); born.IsZero() {
-			o.Sub.Born = o.Stamp.At
-		} else {
-			o.Sub.Born = born.At
-		}
-		o.Sub.Total = d.Num()
+		count()
 	case Flush:
 		o.Seen = d.Vector()
 		// What its own batch did before it is seen as well.
@@ -527,13 +528,7 @@ func (d *Reader) op(first clock.Reading, origin clock.Origin, index int) Op {
 			sees()
 			break
 		}
-		o.Sub = Sub{Lineage: ref(), Origin: origin, At: o.Stamp.At}
-		if born := ref(); born.IsZero() {
-			o.Sub.Born = o.Stamp.At
-		} else {
-			o.Sub.Born = born.At
-		}
-		o.Sub.Total = d.Num()
+		count()
 	case Insert:
 		o.Type = TypeList
 		o.Rank = int(d.Uvarint(math.MaxInt32))

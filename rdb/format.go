@@ -153,6 +153,17 @@ type Value interface {
 // refuses them itself.
 type Seq[T any] = iter.Seq2[T, error]
 
+// Each hands over the elements of a sequence up to its first error.
+func Each[T any](seq Seq[T], take func(T)) error {
+	for v, err := range seq {
+		if err != nil {
+			return err
+		}
+		take(v)
+	}
+	return nil
+}
+
 // unknownLen is the Len of a collection whose form does not tell.
 const unknownLen = -1
 

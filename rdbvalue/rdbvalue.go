@@ -90,7 +90,7 @@ func Coll(v rdb.Value, nowMs int64) (*op.Coll, error) {
 	switch v := v.(type) {
 	case rdb.Hash:
 		c.Type = op.TypeHash
-		err = each(v.Fields, func(f rdb.Field) {
+		err = rdb.Each(v.Fields, func(f rdb.Field) {
 			if f.DeadlineMs == 0 || f.DeadlineMs > nowMs {
 				*els = append(*els, op.Elem{
 					Key: bytes.Clone(f.Name), Val: bytes.Clone(f.Value), Ext: engine.AppendFieldDeadline(nil, f.DeadlineMs),
@@ -99,13 +99,13 @@ func Coll(v rdb.Value, nowMs int64) (*op.Coll, error) {
 		})
 	case rdb.List:
 		c.Type = op.TypeList
-		err = each(v.Elements, func(val []byte) { *els = append(*els, op.Elem{Val: bytes.Clone(val)}) })
+		err = rdb.Each(v.Elements, func(val []byte) { *els = append(*els, op.Elem{Val: bytes.Clone(val)}) })
 	case rdb.Set:
 		c.Type = op.TypeSet
-		err = each(v.Members, func(m []byte) { *els = append(*els, op.Elem{Key: bytes.Clone(m)}) })
+		err = rdb.Each(v.Members, func(m []byte) { *els = append(*els, op.Elem{Key: bytes.Clone(m)}) })
 	case rdb.ZSet:
 		c.Type = op.TypeZSet
-		err = each(v.Members, func(m rdb.Scored) {
+		err = rdb.Each(v.Members, func(m rdb.Scored) {
 			*els = append(*els, op.Elem{Key: append(engine.AppendScore(nil, m.Score), m.Member...)})
 		})
 		slices.SortFunc(*els, func(a, b op.Elem) int { return bytes.Compare(a.Key, b.Key) })
@@ -113,17 +113,6 @@ func Coll(v rdb.Value, nowMs int64) (*op.Coll, error) {
 		return streamColl(v)
 	}
 	return &c, err
-}
-
-// each hands over the elements of a sequence up to its first error.
-func each[T any](seq rdb.Seq[T], take func(T)) error {
-	for v, err := range seq {
-		if err != nil {
-			return err
-		}
-		take(v)
-	}
-	return nil
 }
 
 // Expired reports whether all that Coll was given has expired: then there is no

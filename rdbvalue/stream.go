@@ -68,15 +68,15 @@ func pending(p *engine.StreamPending) rdb.StreamPending {
 
 func streamColl(v *rdb.Stream) (*op.Coll, error) {
 	m := engine.MakeStream()
-	if err := each(v.Entries, func(e rdb.StreamEntry) { m.Add(fromID(e.ID), e.Fields) }); err != nil {
+	if err := rdb.Each(v.Entries, func(e rdb.StreamEntry) { m.Add(fromID(e.ID), e.Fields) }); err != nil {
 		return nil, err
 	}
-	err := each(v.Groups, func(g rdb.StreamGroup) {
+	err := rdb.Each(v.Groups, func(g rdb.StreamGroup) {
 		made := m.Group(g.Name, fromID(g.LastID), g.EntriesRead)
 		// A fault in a group's part is that of the groups as a whole as well.
-		_ = each(g.Consumers, func(c rdb.StreamConsumer) {
+		_ = rdb.Each(g.Consumers, func(c rdb.StreamConsumer) {
 			at := m.Consumer(&made, c.Name, c.SeenMs, c.ActiveMs)
-			_ = each(c.Pending, func(p rdb.StreamPending) {
+			_ = rdb.Each(c.Pending, func(p rdb.StreamPending) {
 				m.Pending(&at, engine.StreamPending{ID: fromID(p.ID), DeliveredMs: p.DeliveredMs, Deliveries: p.Deliveries})
 			})
 		})
