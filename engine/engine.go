@@ -113,6 +113,7 @@ type Engine struct {
 	origins   atomic.Pointer[[]clock.Origin]
 	originsMu sync.Mutex
 	discards  discards
+	mapped    atomic.Int64 // see MappedBytes
 	sweep     sweeping
 	litter    litterCount
 	// reclaimMs: expired entries with a deadline below it may be reclaimed.

@@ -52,7 +52,7 @@ func (e *Engine) Sweep() (worked bool) {
 func (e *Engine) sweepShard(s *shard, release bool) (worked bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	defer s.noteMemory()
+	defer e.noteMemory(s)
 	for _, t := range s.dbs {
 		if t == nil {
 			continue
@@ -77,8 +77,9 @@ func (e *Engine) sweepShard(s *shard, release bool) (worked bool) {
 // shardMemory is a shard's memory as the sweep saw it last.
 type shardMemory struct{ live, mapped, sparse atomic.Int64 }
 
-// noteMemory brings s.memory up to date. Needs the shard's lock.
-func (s *shard) noteMemory() {
+// noteMemory brings s.memory, and the sum over all shards, up to date. Needs the
+// shard's lock.
+func (e *Engine) noteMemory(s *shard) {
 	var live, mapped, sparse int64
 	for _, t := range s.dbs {
 		if t != nil {
@@ -88,7 +89,7 @@ func (s *shard) noteMemory() {
 		}
 	}
 	s.memory.live.Store(live)
-	s.memory.mapped.Store(mapped)
+	e.mapped.Add(mapped - s.memory.mapped.Swap(mapped))
 	s.memory.sparse.Store(sparse)
 }
 
@@ -98,6 +99,10 @@ type Memory struct {
 	Mapped int64 // what the system gave for them
 	Sparse int64 // blocks that are to be moved
 }
+
+// MappedBytes is what the system gave for the blocks of all shards, as Memory
+// lists it; it is for every command to ask.
+func (e *Engine) MappedBytes() int64 { return e.mapped.Load() }
 
 // Memory lists what each shard held when Sweep last came by. It takes no lock.
 func (e *Engine) Memory() []Memory {

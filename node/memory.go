@@ -52,7 +52,7 @@ func (n *Node) PurgeMemory() {
 
 // MappedBytes is the memory that data holds outside the Go heap, as of the last
 // Tick or two.
-func (n *Node) MappedBytes() int64 { return n.memory().Mapped }
+func (n *Node) MappedBytes() int64 { return n.engine.MappedBytes() }
 
 // memory is the sum over all shards.
 func (n *Node) memory() (all engine.Memory) {
@@ -116,7 +116,7 @@ const (
 
 // target is what used memory is to be brought to.
 func (n *Node) target(limit int64) int64 {
-	if excess := n.memory().Mapped - (limit + limit*3/20 + spreadMost); excess > 0 {
+	if excess := n.engine.MappedBytes() - (limit + limit*3/20 + spreadMost); excess > 0 {
 		return limit - min(excess, limit/giveUpShare)
 	}
 	return limit
@@ -168,7 +168,7 @@ func (n *Node) fitMemory() bool {
 const spreadShare = 10
 
 // spreadOut reports whether pages exceed bytes by much.
-func (n *Node) spreadOut(bytes int64) bool { return n.memory().Mapped > bytes+bytes/spreadShare }
+func (n *Node) spreadOut(bytes int64) bool { return n.engine.MappedBytes() > bytes+bytes/spreadShare }
 
 // Budgets of one Tick for giving memory back, in microseconds: what is in
 // nobody's way, and where removed data waits to be freed or pages are half
