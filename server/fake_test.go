@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -17,6 +18,11 @@ import (
 
 	"geocache/config"
 )
+
+func TestMain(m *testing.M) {
+	LogClients(quietLog())
+	os.Exit(m.Run())
+}
 
 func quietLog() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
 

@@ -70,7 +70,6 @@ type links struct {
 }
 
 func newLinks(n linkNode, conf *config.Config, log *slog.Logger) *links {
-	redis.SetLogger(quietRedis{log})
 	l := &links{node: n, conf: conf, log: log, byName: map[string]*link{}}
 	conf.OnChangeOf([]string{
 		"sibling-auth-user", "sibling-auth-pass", "sibling-tls", "sibling-allow-plaintext",
@@ -82,6 +81,10 @@ func newLinks(n linkNode, conf *config.Config, log *slog.Logger) *links {
 	})
 	return l
 }
+
+// LogClients lets what go-redis has to say go to log. It is for the whole
+// process, and so for its owner to call, before any server has links.
+func LogClients(log *slog.Logger) { redis.SetLogger(quietRedis{log}) }
 
 // quietRedis keeps go-redis from writing to the standard error: what matters of
 // a failed call is in its error.

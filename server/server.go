@@ -50,6 +50,9 @@ type Options struct {
 	Version    string
 	// Stdout takes the log while no logfile is configured.
 	Stdout io.Writer
+	// OwnProcess, where set, is given the log before anything runs, for what
+	// belongs to the process and not to one of its servers.
+	OwnProcess func(*slog.Logger)
 }
 
 // Server is one running region with its sockets.
@@ -77,6 +80,9 @@ func Run(o Options) error {
 	log, file, err := newLog(o.Config, o.Stdout)
 	if err != nil {
 		return err
+	}
+	if o.OwnProcess != nil {
+		o.OwnProcess(log)
 	}
 	s := &Server{
 		opts: o, conf: o.Config, log: log, stop: make(chan struct{}),

@@ -88,7 +88,7 @@ func serve(args []string, stdin io.Reader, stdout io.Writer) error {
 	if snap.Daemonize && snap.Supervised == config.SupervisorNone && os.Getenv(daemonMark) == "" {
 		return daemonize(src.Stdin)
 	}
-	o := server.Options{Config: conf, Version: version, Stdout: stdout}
+	o := server.Options{Config: conf, Version: version, Stdout: stdout, OwnProcess: server.LogClients}
 	if src.File != "" {
 		if o.ConfigFile, err = filepath.Abs(src.File); err != nil {
 			return err
