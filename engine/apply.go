@@ -80,6 +80,9 @@ func (e *Engine) applyOp(o *op.Op, from Delivery, p *Params, nowMs int64) {
 	default:
 		e.changeKey(o.DB, o.Key, p, nowMs, func(m *editing) bool {
 			s := &m.x.state
+			if o.Kind == op.Patch {
+				return m.x.patch(o)
+			}
 			if o.Kind == op.Set {
 				m.x.keepStamp = o.KeepStamp
 				if e.fault == FaultEarlierSet && from == FromSibling && baseAlive(s) {

@@ -507,7 +507,7 @@ func (sh *shape) moves(x *entry, t *table) bool {
 // large string gets room to grow further.
 func (sh *shape) grown(a *slab.Arena, old slab.Ref) int {
 	if sh.flags&fRoom != 0 && sh.size > len(a.Bytes(old)) {
-		return sh.size + min(sh.size, 1<<20)
+		return sh.size + min(sh.size, max(1<<20, sh.size/8))
 	}
 	return sh.size
 }
@@ -521,6 +521,41 @@ func (t *table) fits(ref slab.Ref, size int, moves bool) bool {
 	}
 	want := slab.ClassSize(size)
 	return want == have || size >= roomFrom && have <= 2*want+1<<20
+}
+
+// room is the value of x where it lies in its record, at n bytes, which are not
+// fewer than it has: those beyond it hold anything. ok is false where the
+// record has no room for them, or says more of the key than a plain string.
+func (x *entry) room(n int) (v []byte, ok bool) {
+	have := x.state.Value
+	if x.ref == 0 || x.coll != nil || len(have) == 0 || !plain(&x.state, nil) || uvarintLen(uint64(n)) != uvarintLen(uint64(len(have))) {
+		return nil, false
+	}
+	r := x.t.rec(x.ref)
+	f, end := r.flags(), x.valueAt+n
+	if f&(fRoom|fFull) != fRoom || end > len(r.b) || &r.b[x.valueAt] != &have[0] {
+		return nil, false
+	}
+	return r.b[x.valueAt:end:end], true
+}
+
+// patch applies a Patch op, to a living string only.
+func (x *entry) patch(o *op.Op) bool {
+	s := &x.state
+	if x.coll != nil || !baseAlive(s) || !s.ValueStamp.Less(o.Stamp) {
+		return false
+	}
+	were := len(s.Value)
+	n := max(were, o.Offset+len(o.Value))
+	v, ok := x.room(n)
+	if !ok {
+		v = make([]byte, n)
+		copy(v, s.Value)
+	}
+	overwrite(v, were, o.Offset, o.Value)
+	s.Value, s.ValueStamp = v, o.Stamp
+	normalize(s)
+	return true
 }
 
 // open and append are how a collection rests in its record.

@@ -155,8 +155,8 @@ func (e *Engine) awayIn(rows []RowKey, s *shard, db int, key []byte) []RowKey {
 	return rows
 }
 
-// awayOf lists the collections on disk that a batch is about. All its shards
-// are locked.
+// awayOf lists what lies on disk of that which a batch is about: collections,
+// and strings of which it changes a part. All its shards are locked.
 func (e *Engine) awayOf(b op.Batch) (rows []RowKey) {
 	for o := range b.Ops() {
 		switch o.Kind {
@@ -164,6 +164,13 @@ func (e *Engine) awayOf(b op.Batch) (rows []RowKey) {
 		case op.Flush:
 			for _, s := range e.shards {
 				rows = e.awayIn(rows, s, o.DB, nil)
+			}
+		case op.Patch:
+			h := e.hash(o.Key)
+			if t := e.shardOf(h).dbs[o.DB]; t != nil {
+				if r, ok := t.find(h, o.Key); ok && r.has(fOnDisk) {
+					rows = append(rows, RowKey{o.DB, string(o.Key)})
+				}
 			}
 		default:
 			rows = e.awayIn(rows, e.shardOf(e.hash(o.Key)), o.DB, o.Key)

@@ -9,6 +9,7 @@ import (
 	"geocache/clock"
 	"geocache/lru"
 	"geocache/op"
+	"geocache/tree"
 )
 
 // Errors of string commands; the caller words them for clients.
@@ -189,6 +190,9 @@ func (t *Tx) Append(k Key, val []byte) (int, error) {
 	if x != nil {
 		old = t.text(x)
 	}
+	if t.patch(k, x, len(old), val) {
+		return len(old) + len(val), nil
+	}
 	// Spare capacity behind old is this entry's alone: see entry.
 	v := append(old, val...)
 	flags := fRaw
@@ -213,11 +217,69 @@ func (t *Tx) SetRange(k Key, offset int, val []byte) (int, error) {
 	if len(val) == 0 {
 		return len(old), nil
 	}
-	v := make([]byte, max(len(old), offset+len(val)))
-	copy(v, old)
-	copy(v[offset:], val)
+	n := max(len(old), offset+len(val))
+	if t.patch(k, x, offset, val) {
+		return n, nil
+	}
+	v := make([]byte, n)
+	overwrite(v, copy(v, old), offset, val)
 	t.setOwned(k, v, modify, fRaw)
-	return len(v), nil
+	return n, nil
+}
+
+// overwrite writes val into v at offset; of v only so many bytes were there, and
+// what follows them up to offset becomes zeros.
+func overwrite(v []byte, were, offset int, val []byte) {
+	if offset > were {
+		clear(v[were:offset])
+	}
+	copy(v[offset:], val)
+}
+
+// patch writes val into a large string where it lies, if its record allows
+// that, and keeps what it overwrites for undo. x is what stringValue told of k.
+func (t *Tx) patch(k Key, x *entry, offset int, val []byte) bool {
+	if x == nil || t.p.Merging {
+		return false
+	}
+	u := t.edit(k)
+	s := &u.x.state
+	were := len(s.Value)
+	v, ok := u.x.room(max(were, offset+len(val)))
+	if !ok || u.shown {
+		return false
+	}
+	if offset < were {
+		t.patches = append(t.patches, patchUndo{u.x, offset, t.keep(tree.Elem{Val: v[offset:min(offset+len(val), were)]}).Val})
+	}
+	overwrite(v, were, offset, val)
+	s.Value = v
+	s.ValueStamp = t.emit(func(b *op.Builder) clock.Stamp { return b.Patch(u.db, k.Name, offset, val) })
+	u.x.flags = u.x.flags&^(fHasRow|fToken) | fRaw
+	t.touchMade(u.x, true)
+	t.done(k, u)
+	return true
+}
+
+// patchUndo is what a patch overwrote.
+type patchUndo struct {
+	x   *entry
+	at  int // in the value
+	was []byte
+}
+
+// undoPatches gives records that were patched their bytes back. Their lengths
+// are what they were: they are written at commit.
+func (t *Tx) undoPatches() {
+	for i := len(t.patches) - 1; i >= 0; i-- {
+		p := &t.patches[i]
+		if p.x.t.dropped {
+			continue // in a table that is gone again
+		}
+		if v := p.x.t.rec(p.x.ref).body(); p.at < len(v) { // else of what the tx itself had added
+			copy(v[p.at:], p.was)
+		}
+	}
 }
 
 // Incr adds delta to the integer under k and returns the sum. A missing key

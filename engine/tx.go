@@ -66,6 +66,8 @@ type Tx struct {
 	// What collections were before: see coll.go.
 	collUndo []collUndo
 	kept     []byte
+	// patches are bytes that were changed in records before the commit.
+	patches []patchUndo
 	// unresolved are members that wait for the batch's stamps.
 	unresolved []unresolved
 	// unplaced are list elements that do, by their places.
@@ -215,6 +217,7 @@ func (t *Tx) forget() {
 	t.used = 0
 	t.ops.Reset()
 	t.collUndo = reuse(t.collUndo)
+	t.patches = reuse(t.patches)
 	t.unresolved = reuse(t.unresolved)
 	t.unplaced = reuse(t.unplaced)
 	t.frees = reuse(t.frees)
@@ -308,7 +311,8 @@ func resolve(s *op.KeyState, first clock.Reading) {
 }
 
 // rollback leaves everything as it was. Records were not written yet, but for
-// those shown; trees were changed in place and may lie elsewhere now.
+// those shown and patched; trees were changed in place and may lie elsewhere
+// now.
 func (t *Tx) rollback() {
 	t.undoColls()
 	for i := len(t.tables) - 1; i >= 0; i-- {
@@ -339,6 +343,7 @@ func (t *Tx) rollback() {
 		}
 		t.e.used.Add(u.t.grew())
 	}
+	t.undoPatches()
 	if t.dbMapWas != nil {
 		copy(t.e.dbMap, t.dbMapWas)
 	}

@@ -62,8 +62,12 @@ const (
 	// Expire sets the deadline of the cells of a member that its origin had
 	// seen.
 	Expire Kind = 16
+	// Patch writes bytes into a living string, zeros before them where it was
+	// shorter, under a new stamp. It does nothing to any other key, and exists
+	// only where no sibling is configured.
+	Patch Kind = 17
 
-	maxKind = Expire
+	maxKind = Patch
 )
 
 // Kinds is the set of kinds this build understands, as a bit mask; siblings
@@ -107,7 +111,8 @@ type Op struct {
 	DB    int
 	Key   []byte
 
-	Value        []byte // Set
+	Value        []byte // Set, Patch
+	Offset       int    // Patch: where in the string Value goes
 	KeepDeadline bool   // Set: the deadline cell is not written
 	KeepStamp    bool   // Set: somebody holds the stamp as a CAS token
 	DeadlineMs   int64  // Set, Deadline, Expire: milliseconds since the epoch, 0 for none
@@ -326,6 +331,14 @@ func (b *Builder) SetValue(db int, key, value []byte) clock.Stamp {
 	return s
 }
 
+// Patch appends a Patch op: val is written at offset, in bytes.
+func (b *Builder) Patch(db int, key []byte, offset int, val []byte) clock.Stamp {
+	s := b.start(Patch, db, key)
+	b.body = binary.AppendUvarint(b.body, uint64(offset))
+	b.body = appendBytes(b.body, val)
+	return s
+}
+
 // KeepStamp says of the last op, a Set with the stamp s, that somebody holds
 // its stamp as a CAS token: it is kept also where no sibling is configured. Of
 // any other stamp nothing is said.
@@ -486,6 +499,9 @@ func (d *Reader) op(first clock.Reading, origin clock.Origin, index int) Op {
 			d.Fail()
 		}
 		o.Value = d.Bytes(math.MaxInt32)
+	case Patch:
+		o.Offset = int(d.Uvarint(math.MaxInt32))
+		o.Value = d.Bytes(math.MaxInt32 - uint64(o.Offset))
 	case Deadline:
 		o.DeadlineMs = d.Varint()
 	case Remove:

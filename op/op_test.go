@@ -127,6 +127,9 @@ func buildOp(rnd *rand.Rand, b *Builder, h Header) Op {
 	case Take:
 		o.Kind, o.Type, o.Elem.Key = Take, TypeHash, randomBytes(rnd, 9)
 		got = b.Take(o.DB, o.Key, o.Type, o.Part, o.Elem.Key, Seen{})
+	case Patch:
+		o.Kind, o.Offset, o.Value = Patch, rnd.IntN(1<<20), randomBytes(rnd, 30)
+		got = b.Patch(o.DB, o.Key, o.Offset, o.Value)
 	case CountMember:
 		o.Kind, o.Type, o.Elem.Key = CountMember, TypeHash, randomBytes(rnd, 9)
 		lineage, wantLineage := randomRef(rnd, h, n)

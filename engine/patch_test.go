@@ -1,0 +1,141 @@
+package engine
+
+import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
+	"testing"
+
+	"geocache/clock"
+	"geocache/op"
+)
+
+// TestPatch changes large strings in place against a model, undoes some of it,
+// and replays the log into another engine, from any batch on a second time.
+func TestPatch(t *testing.T) {
+	r := newRegion("a", clock.NewManual(startMs), 2, 1, alone())
+	replica := newRegion("b", clock.NewManual(startMs), 2, 1, alone())
+	rnd := rand.New(rand.NewPCG(1, 2))
+	model := map[string][]byte{}
+	names := []string{"a", "b", "c"}
+	patches := 0
+	for i := range 4000 {
+		was := map[string][]byte{}
+		for k, v := range model {
+			was[k] = bytes.Clone(v)
+		}
+		undone := rnd.IntN(4) == 0
+		func() {
+			defer func() {
+				if r := recover(); r != nil {
+					if r != "undone" {
+						panic(r)
+					}
+					model = was
+				}
+			}()
+			r.tx.Run(Scope{World: true}, startMs, func(tx *Tx) {
+				for range 1 + rnd.IntN(4) {
+					randomEdit(t, rnd, tx, names[rnd.IntN(len(names))], model)
+				}
+				if undone {
+					panic("undone")
+				}
+			})
+		}()
+		for _, name := range names {
+			if v, ok := r.get(name); v != string(model[name]) || ok != (model[name] != nil) {
+				t.Fatalf("step %d: %q has %d bytes, there %v; want %d", i, name, len(v), ok, len(model[name]))
+			}
+		}
+		checkAccounts(t, r.e)
+	}
+	replay := func(own []op.Batch) {
+		t.Helper()
+		for _, b := range own {
+			for o := range b.Ops() {
+				if o.Kind == op.Patch {
+					patches++
+				}
+			}
+			if err := replica.e.Apply(b, FromLog, startMs); err != nil {
+				t.Fatal(err)
+			}
+		}
+		checkAccounts(t, replica.e)
+		for _, name := range names {
+			if v, _ := replica.get(name); v != string(model[name]) {
+				t.Fatalf("replayed: %q has %d bytes, want %d", name, len(v), len(model[name]))
+			}
+		}
+	}
+	replay(r.own)
+	for range 5 {
+		replay(r.own[rnd.IntN(len(r.own)):])
+	}
+	if patches == 0 || r.err != nil {
+		t.Fatalf("%d patches, %v", patches, r.err)
+	}
+}
+
+// randomEdit does something to k, in the tx and in the model.
+func randomEdit(t *testing.T, rnd *rand.Rand, tx *Tx, name string, model map[string][]byte) {
+	k, v := key(name), model[name]
+	some := bytes.Repeat([]byte{byte('a' + rnd.IntN(26))}, 1+rnd.IntN(300))
+	offset := rnd.IntN(len(v) + 1 + rnd.IntN(50))
+	switch rnd.IntN(30) {
+	case 0:
+		model[name] = bytes.Repeat(some, 1+rnd.IntN(100))
+		tx.SetString(k, model[name], DeadlineAt(int64(rnd.IntN(2))*(startMs+1e6)))
+	case 1:
+		delete(model, name)
+		tx.Delete(k)
+	case 2:
+		other := fmt.Sprint(string('a' + rune(rnd.IntN(3))))
+		if v != nil && other != name {
+			model[other] = bytes.Clone(v)
+			tx.Copy(k, key(other))
+		}
+	case 3:
+		clear(model)
+		tx.FlushDB(0)
+	case 4:
+		tx.show()
+	case 5, 6, 7, 8, 9, 10, 11:
+		model[name] = append(bytes.Clone(v), some...)
+		if n, err := tx.Append(k, some); n != len(v)+len(some) || err != nil {
+			t.Fatalf("APPEND: %d, %v; want %d", n, err, len(v)+len(some))
+		}
+	default:
+		longer := make([]byte, max(len(v), offset+len(some)))
+		copy(longer, v)
+		copy(longer[offset:], some)
+		model[name] = longer
+		if n, err := tx.SetRange(k, offset, some); n != len(longer) || err != nil {
+			t.Fatalf("SETRANGE: %d, %v; want %d", n, err, len(longer))
+		}
+	}
+	if got, _, _ := tx.Peek(k); !bytes.Equal(got, model[name]) {
+		t.Fatalf("%q in the tx: %d bytes, want %d", name, len(got), len(model[name]))
+	}
+}
+
+// BenchmarkPatch changes strings of 8 MB.
+func BenchmarkPatch(b *testing.B) {
+	for name, edit := range map[string]func(*Tx, int){
+		"append":   func(tx *Tx, _ int) { tx.Append(key("k"), []byte("ten bytes.")) },
+		"setrange": func(tx *Tx, i int) { tx.SetRange(key("k"), i*4096%(8<<20), []byte("ten bytes.")) },
+	} {
+		b.Run(name, func(b *testing.B) {
+			p := alone()
+			p.Recording = false
+			r := newRegion("a", clock.NewManual(startMs), 1, 1, p)
+			r.do(func(tx *Tx) { tx.SetString(key("k"), make([]byte, 8<<20), NoDeadline()) }, "k")
+			i := 0
+			for b.Loop() {
+				r.do(func(tx *Tx) { edit(tx, i) }, "k")
+				i++
+			}
+		})
+	}
+}
