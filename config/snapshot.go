@@ -14,6 +14,7 @@ type Snapshot struct {
 	TimeoutSeconds        int
 	TCPKeepaliveSeconds   int
 	MaxClients            int
+	IOThreads             int
 	ProtoMaxBulkLen       int64
 	ClientQueryBufLimit   int64
 	ClientOutputBufLimits OutputLimits

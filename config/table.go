@@ -53,6 +53,8 @@ func networkParams() []*Param {
 			"Seconds between TCP keepalive probes; 0 sends none."),
 		field("maxclients", integer(1, math.MaxUint32), 10000, func(s *Snapshot) *int { return &s.MaxClients },
 			"Most clients connected at one time."),
+		field("io-threads", integer(1, 128), 1, func(s *Snapshot) *int { return &s.IOThreads },
+			"Event loops, each in a thread, among which TCP and unix sockets are shared out on Linux. With one, commands run in the order in which they arrive, whatever connection they come on; more use more processors. TLS has a goroutine for each connection.").with(Immutable),
 		field("proto-max-bulk-len", size(1<<20), 512<<20, func(s *Snapshot) *int64 { return &s.ProtoMaxBulkLen },
 			"Largest single argument of a request, and largest string value."),
 		field("client-query-buffer-limit", size(1<<20), 1<<30, func(s *Snapshot) *int64 { return &s.ClientQueryBufLimit },

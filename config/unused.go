@@ -157,8 +157,7 @@ func unusedSystemParams() []*Param {
 	}
 	const title = "{title} {listen-addr} {server-mode}"
 	return []*Param{
-		unused("io-threads", integer(1, 128), 1, whyThreads).with(Immutable),
-		unused("io-threads-do-reads", yesNo(), false, whyThreads).with(Immutable),
+		unused("io-threads-do-reads", yesNo(), false, "Each of io-threads reads, runs commands and writes.").with(Immutable),
 		unused("server_cpulist", anyText(), "", whyThreads).with(Immutable),
 		unused("bio_cpulist", anyText(), "", whyThreads).with(Immutable),
 		unused("aof_rewrite_cpulist", anyText(), "", whyThreads).with(Immutable),

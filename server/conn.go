@@ -7,7 +7,6 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 )
 
@@ -40,22 +39,14 @@ const (
 	handshakeTime = 10 * time.Second
 )
 
-// conn is one client connection: a goroutine that reads, and others that come
-// and go when the session is woken or the socket was full.
+// conn is one client connection with goroutines of its own: one that reads, and
+// others that come and go when the session is woken or the socket was full. It
+// serves TLS, and plain connections where there are no event loops.
 type conn struct {
 	hub    *hub
 	out    *outbox
-	secure *tls.Conn // nil for plain connections
-
-	// The reading goroutine's. tryRead is readOnce, bound once to save the
-	// closure; readBuf, readN and readErr are its results.
-	class   int // size class of the next read
-	tryRead func(fd uintptr) bool
-	readBuf *[]byte
-	readN   int
-	readErr error
-	waited  bool // for this input
-	entered bool // arrivals
+	secure *tls.Conn     // nil for plain connections
+	ended  chan struct{} // closed when the reading goroutine is over
 
 	mu     sync.Mutex // serialises sess
 	sess   session
@@ -209,13 +200,24 @@ func (c *conn) handshake() error {
 	return nil
 }
 
+// connReadBuf is one TLS record.
+const connReadBuf = 16 << 10
+
 // read feeds the session until it cannot.
 func (c *conn) read() error {
+	var from io.Reader = c.out.streamConn
 	if c.secure != nil {
-		return c.readSecure()
+		from = c.secure
 	}
+	buf := make([]byte, connReadBuf)
 	for !c.hub.stopping.Load() {
-		if err := c.readPlain(); err != nil {
+		n, err := from.Read(buf)
+		if n > 0 {
+			if err := c.feed(buf[:n]); err != nil {
+				return err
+			}
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -234,71 +236,17 @@ func (c *conn) feed(p []byte) error {
 	return nil
 }
 
-// readPlain waits for input and borrows a buffer only when there is some.
-func (c *conn) readPlain() error {
-	c.waited = false
-	err := c.out.raw.Read(c.tryRead)
-	buf := c.readBuf
-	c.readBuf = nil
-	switch {
-	case err != nil:
-		return err
-	case c.readErr != nil:
-		return c.readErr
-	case buf == nil:
-		return io.EOF
-	}
-	if c.waited {
-		c.hub.arrivals.enter(c)
-	}
-	err = c.feed((*buf)[:c.readN])
-	c.hub.arrivals.leave(c)
-	c.hub.buffers.put(c.class, buf)
-	c.class = nextClass(c.class, c.readN)
-	return err
+// stopReading implements connection.
+func (c *conn) stopReading(done func()) {
+	_ = c.out.SetReadDeadline(time.Unix(1, 0)) // only a closed socket refuses
+	go func() {
+		<-c.ended
+		done()
+	}()
 }
 
-// readOnce makes one attempt to read; false asks to wait for input.
-func (c *conn) readOnce(fd uintptr) bool {
-	buf := c.hub.buffers.get(c.class)
-	for {
-		if c.readN, c.readErr = syscall.Read(int(fd), *buf); c.readErr != syscall.EINTR {
-			break
-		}
-	}
-	if c.readErr == nil && c.readN > 0 {
-		c.readBuf = buf
-		return true
-	}
-	c.hub.buffers.put(c.class, buf)
-	waits := c.readErr == syscall.EAGAIN
-	c.waited = c.waited || waits
-	return !waits
-}
-
-// secureBuf is one TLS record.
-const secureBuf = 16 << 10
-
-// readSecure reads with a buffer that the goroutine keeps: TLS has its own
-// buffers, and no way to wait without one.
-func (c *conn) readSecure() error {
-	buf := make([]byte, secureBuf)
-	for !c.hub.stopping.Load() {
-		n, err := c.secure.Read(buf)
-		if n > 0 {
-			if err := c.feed(buf[:n]); err != nil {
-				return err
-			}
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// finish lets the last output leave at shutdown. A session that still runs a
-// command is left to abandon.
+// finish implements connection. A session that still runs a command is left to
+// abandon.
 func (c *conn) finish(patience time.Duration) {
 	if !c.mu.TryLock() {
 		return
@@ -314,7 +262,7 @@ func (c *conn) finish(patience time.Duration) {
 	}
 }
 
-// abandon closes the connection in whatever state it is.
+// abandon implements connection.
 func (c *conn) abandon() {
 	if c.mu.TryLock() {
 		defer c.mu.Unlock()

@@ -22,8 +22,32 @@ func startTCP(t *testing.T) (*rig, string) {
 	return r, addr
 }
 
+// testLinger is the patience with slow readers that are being closed.
+const testLinger = 300 * time.Millisecond
+
+// eachCarrier runs a test with event loops and with goroutines.
+func eachCarrier(t *testing.T, test func(t *testing.T, r *rig, addr string)) {
+	for _, c := range []struct {
+		name       string
+		goroutines bool
+		loops      string
+	}{{"goroutines", true, "1"}, {"loop", false, "1"}, {"loops", false, "3"}} {
+		t.Run(c.name, func(t *testing.T) {
+			addr, pairs := onPort(t)
+			r := newRig(t, append(pairs, config.Pair{Name: "io-threads", Value: c.loops})...)
+			r.goroutines = c.goroutines
+			r.hub.linger = testLinger
+			r.start()
+			test(t, r, addr)
+		})
+	}
+}
+
 func TestPipeline(t *testing.T) {
-	_, addr := startTCP(t)
+	eachCarrier(t, testPipeline)
+}
+
+func testPipeline(t *testing.T, _ *rig, addr string) {
 	c := dial(t, "tcp", addr)
 	var in strings.Builder
 	for i := range 5000 {
@@ -45,7 +69,10 @@ func TestPipeline(t *testing.T) {
 // A client that writes everything before it reads anything must not lock up,
 // whatever fits into the sockets.
 func TestWriteAllThenRead(t *testing.T) {
-	_, addr := startTCP(t)
+	eachCarrier(t, testWriteAllThenRead)
+}
+
+func testWriteAllThenRead(t *testing.T, _ *rig, addr string) {
 	c := dial(t, "tcp", addr)
 	const n, size = 20000, 2000
 	c.send(strings.Repeat(fmt.Sprintf("big %d\n%s", size, strings.Repeat("echo y\n", 50)), n/50))
@@ -57,7 +84,10 @@ func TestWriteAllThenRead(t *testing.T) {
 }
 
 func TestHalfClosed(t *testing.T) {
-	r, addr := startTCP(t)
+	eachCarrier(t, testHalfClosed)
+}
+
+func testHalfClosed(t *testing.T, r *rig, addr string) {
 	c := dial(t, "tcp", addr)
 	c.send("echo 1\nbig 8000000\necho 2\n")
 	if err := c.Conn.(*net.TCPConn).CloseWrite(); err != nil {
@@ -72,7 +102,10 @@ func TestHalfClosed(t *testing.T) {
 }
 
 func TestVanishWhileParked(t *testing.T) {
-	r, addr := startTCP(t)
+	eachCarrier(t, testVanishWhileParked)
+}
+
+func testVanishWhileParked(t *testing.T, r *rig, addr string) {
 	for _, leave := range []func(net.Conn) error{
 		net.Conn.Close,
 		func(s net.Conn) error {
@@ -95,7 +128,10 @@ func TestVanishWhileParked(t *testing.T) {
 }
 
 func TestWakeAndPush(t *testing.T) {
-	r, addr := startTCP(t)
+	eachCarrier(t, testWakeAndPush)
+}
+
+func testWakeAndPush(t *testing.T, r *rig, addr string) {
 	c := dial(t, "tcp", addr)
 	f := <-r.sessions
 	c.send("park\necho after\n")
@@ -129,11 +165,14 @@ func TestWakeAndPush(t *testing.T) {
 // What a slow reader has not read stays in the session, commands go on, and a
 // kill ends the connection although the socket is full.
 func TestSlowReader(t *testing.T) {
-	r, addr := startTCP(t)
-	r.hub.linger = 200 * time.Millisecond
+	eachCarrier(t, testSlowReader)
+}
+
+func testSlowReader(t *testing.T, r *rig, addr string) {
 	c := dial(t, "tcp", addr)
 	f := <-r.sessions
-	c.send(strings.Repeat("big 20000000\n", 3))
+	const size = 8 << 20 // three are more than the sockets hold
+	c.send(strings.Repeat(fmt.Sprintf("big %d\n", size), 3))
 	within(t, 5*time.Second, "three replies pending", func() bool { return f.ran() == 3 })
 	c.send("echo still\n")
 	within(t, 2*time.Second, "the fourth command", func() bool { return f.ran() == 4 })
@@ -142,15 +181,17 @@ func TestSlowReader(t *testing.T) {
 	f.mu.Unlock()
 	f.wake()
 	closedSoon(t, f)
-	if n, err := io.Copy(io.Discard, c.r); err == nil && n > 60000000 {
+	if n, err := io.Copy(io.Discard, c.r); err == nil && n > 3*size {
 		t.Error("everything arrived")
 	}
 }
 
 // A reader that is slow but alive gets everything, however long it takes.
 func TestSlowReaderAfterQuit(t *testing.T) {
-	r, addr := startTCP(t)
-	r.hub.linger = 300 * time.Millisecond
+	eachCarrier(t, testSlowReaderAfterQuit)
+}
+
+func testSlowReaderAfterQuit(t *testing.T, r *rig, addr string) {
 	c := dial(t, "tcp", addr)
 	const size = 12 << 20
 	c.send(fmt.Sprintf("big %d\nquit\n", size))
@@ -159,7 +200,7 @@ func TestSlowReaderAfterQuit(t *testing.T) {
 		n, err := io.CopyN(io.Discard, c.r, size/16)
 		got += int(n)
 		if err != nil {
-			if took := time.Since(start); got != size+len("bye\n") || took < 2*r.hub.linger {
+			if took := time.Since(start); got != size+len("bye\n") || took < 2*testLinger {
 				t.Errorf("%d bytes after %v, %v", got, took, err)
 			}
 			return
@@ -168,7 +209,10 @@ func TestSlowReaderAfterQuit(t *testing.T) {
 }
 
 func TestManyConnections(t *testing.T) {
-	r, addr := startTCP(t)
+	eachCarrier(t, testManyConnections)
+}
+
+func testManyConnections(t *testing.T, r *rig, addr string) {
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
@@ -185,7 +229,10 @@ func TestManyConnections(t *testing.T) {
 }
 
 func TestShutdownDeliversReplies(t *testing.T) {
-	r, addr := startTCP(t)
+	eachCarrier(t, testShutdownDeliversReplies)
+}
+
+func testShutdownDeliversReplies(t *testing.T, r *rig, addr string) {
 	c := dial(t, "tcp", addr)
 	f := <-r.sessions
 	parked := dial(t, "tcp", addr)
@@ -212,7 +259,10 @@ func TestShutdownDeliversReplies(t *testing.T) {
 
 // A client that reads nothing does not hold up the end.
 func TestShutdownLeavesSlowReaders(t *testing.T) {
-	r, addr := startTCP(t)
+	eachCarrier(t, testShutdownLeavesSlowReaders)
+}
+
+func testShutdownLeavesSlowReaders(t *testing.T, r *rig, addr string) {
 	c := dial(t, "tcp", addr)
 	f := <-r.sessions
 	c.send("big 30000000\n")

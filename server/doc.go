@@ -7,9 +7,10 @@
 //
 // Invariants:
 //
-//   - A session is driven by one goroutine at a time, under its conn.mu. Nobody
-//     waits for a socket while holding it: what the kernel does not take at
-//     once is left to a goroutine that exists only as long as there is a rest.
+//   - A session is driven by one goroutine at a time: plain connections by their
+//     event loop, TLS under conn.mu. Nobody waits for a socket: what the kernel
+//     does not take at once is kept by the loop until there is room, or with TLS
+//     left to a goroutine that exists only as long as there is a rest.
 //   - A connection's next output is taken from its session only after the last
 //     has left for the kernel, so what a slow reader has not read stays in the
 //     session, where client-output-buffer-limit counts it.
@@ -18,6 +19,6 @@
 //     then the last replies leave and the node is closed.
 //
 // Locks, outermost first: conn.mu, outbox.mu. hub.mu, listeners.mu, links.mu,
-// link.mu and mappings.mu are leaves, and only listeners.mu (bind and listen) and
+// link.mu, eventLoop.mu and mappings.mu are leaves, and only listeners.mu (bind and listen) and
 // mappings.mu (mmap) are held over system calls, which do not wait.
 package server

@@ -17,35 +17,34 @@ func TestSocketParameters(t *testing.T) {
 	addr, pairs := onPort(t)
 	r := newRig(t, append(pairs, config.Pair{Name: "tcp-backlog", Value: "77"}, config.Pair{Name: "tcp-keepalive", Value: "60"})...)
 	r.start()
-	control := func(sock any, ask func(fd int)) {
-		t.Helper()
-		raw, err := sock.(syscall.Conn).SyscallConn()
-		if err == nil {
-			err = raw.Control(func(fd uintptr) { ask(int(fd)) })
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
 	var listening net.Listener
 	for _, ln := range r.listen.open {
 		listening = ln
 	}
-	control(listening, func(fd int) {
-		// Of a listening socket this field is the length of its queue.
-		if info, err := unix.GetsockoptTCPInfo(fd, unix.SOL_TCP, unix.TCP_INFO); err != nil || info.Sacked != 77 {
-			t.Errorf("tcp-backlog 77: %+v, %v", info, err)
-		}
-	})
+	raw, err := listening.(syscall.Conn).SyscallConn()
+	if err == nil {
+		err = raw.Control(func(fd uintptr) {
+			// Of a listening socket this field is the length of its queue.
+			if info, err := unix.GetsockoptTCPInfo(int(fd), unix.SOL_TCP, unix.TCP_INFO); err != nil || info.Sacked != 77 {
+				t.Errorf("tcp-backlog 77: %+v, %v", info, err)
+			}
+		})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 	idle := func() (on, seconds int) {
 		_ = dial(t, "tcp", addr)
 		<-r.sessions
 		within(t, time.Second, "the connection is known", func() bool { return len(r.hub.all()) == 1 })
-		c := r.hub.all()[0]
-		control(c.out.streamConn, func(fd int) {
-			on, _ = unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE)
-			seconds, _ = unix.GetsockoptInt(fd, unix.SOL_TCP, unix.TCP_KEEPIDLE)
+		c := r.hub.all()[0].(*loopConn)
+		asked := make(chan struct{})
+		c.loop.post(func() {
+			defer close(asked)
+			on, _ = unix.GetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE)
+			seconds, _ = unix.GetsockoptInt(c.fd, unix.SOL_TCP, unix.TCP_KEEPIDLE)
 		})
+		<-asked
 		c.abandon()
 		return on, seconds
 	}

@@ -27,9 +27,12 @@ func TestMain(m *testing.M) {
 func quietLog() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
 
 // fakeSession speaks lines: "echo X", "big N" (N bytes), "park" (until woken),
-// "hold X" (answered by a later release), "quit".
+// "stall" (until gate is closed, whoever drives it), "quit".
 type fakeSession struct {
 	wake func()
+	gate chan struct{}
+	// echoed is told of every echo, in the order in which they run.
+	echoed func(arg string)
 
 	// Driven by the transport.
 	in, out []byte
@@ -84,7 +87,10 @@ func (f *fakeSession) run() {
 		f.commands++
 		f.mu.Unlock()
 		switch word {
+		case "stall":
+			<-f.gate
 		case "echo":
+			f.echoed(arg)
 			f.out = append(f.out, arg+"\n"...)
 		case "big":
 			n, _ := strconv.Atoi(arg)
@@ -153,18 +159,28 @@ func (f *fakeSession) ran() int {
 
 // rig is a hub with listeners over fake sessions.
 type rig struct {
-	t        *testing.T
-	conf     *config.Config
-	hub      *hub
-	listen   *listeners
-	sessions chan *fakeSession
+	t          *testing.T
+	conf       *config.Config
+	hub        *hub
+	goroutines bool // plain connections have goroutines, as on systems without event loops
+	listen     *listeners
+	sessions   chan *fakeSession
+
+	mu     sync.Mutex
+	echoes []string
+}
+
+func (r *rig) echoed(arg string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.echoes = append(r.echoes, arg)
 }
 
 func newRig(t *testing.T, pairs ...config.Pair) *rig {
 	t.Helper()
 	r := &rig{t: t, conf: loadConfig(t, pairs...), sessions: make(chan *fakeSession, 2000)}
 	r.hub = newHub(quietLog(), func(_ net.Conn, _ transport, wake func()) session {
-		f := &fakeSession{wake: wake, closed: make(chan struct{})}
+		f := &fakeSession{wake: wake, gate: make(chan struct{}), echoed: r.echoed, closed: make(chan struct{})}
 		r.sessions <- f
 		return f
 	})
@@ -192,6 +208,11 @@ func loadConfig(t *testing.T, pairs ...config.Pair) *config.Config {
 
 func (r *rig) start() {
 	r.t.Helper()
+	if !r.goroutines {
+		if err := r.hub.startLoops(r.conf.Load().IOThreads); err != nil {
+			r.t.Fatal(err)
+		}
+	}
 	if err := r.listen.listen(r.conf.Load()); err != nil {
 		r.t.Fatal(err)
 	}

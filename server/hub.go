@@ -22,28 +22,69 @@ const (
 	tlsTCP
 )
 
+// connection is one as the hub ends it, whatever carries it. Its methods
+// may be called from any goroutine and do not wait.
+type connection interface {
+	// stopReading takes no more input and calls done once no command of the
+	// connection runs any more.
+	stopReading(done func())
+	// finish lets the last output leave, which a slow reader may take so long
+	// for.
+	finish(patience time.Duration)
+	// abandon closes the connection in whatever state it is.
+	abandon()
+}
+
+// carrier serves plain connections.
+type carrier interface {
+	// adopt takes over a new socket.
+	adopt(sock streamConn, kind transport)
+	// end stops the carrier, whose connections are closed, and waits for that
+	// for no longer than patience.
+	end(patience time.Duration)
+}
+
 // hub knows all connections.
 type hub struct {
 	log      *slog.Logger
 	connect  connectFunc
-	buffers  *buffers
 	linger   time.Duration // lingerTime, but for tests
 	stopping atomic.Bool
-	readers  sync.WaitGroup
-	arrivals arrivals
+	// carriers serve plain connections in turn; without any each connection has
+	// its own goroutine, as TLS always has.
+	carriers []carrier
+	accepted atomic.Uint64
 
 	mu    sync.Mutex
-	conns map[*conn]struct{}
+	conns map[connection]struct{}
 }
 
 func newHub(log *slog.Logger, connect connectFunc) *hub {
-	return &hub{log: log, connect: connect, buffers: newBuffers(), linger: lingerTime, conns: map[*conn]struct{}{}}
+	return &hub{log: log, connect: connect, linger: lingerTime, conns: map[connection]struct{}{}}
+}
+
+// startLoops starts event loops for plain connections, where the system has
+// any.
+func (h *hub) startLoops(n int) error {
+	for range n {
+		l, err := startEventLoop(h)
+		if err != nil {
+			return err
+		}
+		if l != nil {
+			h.carriers = append(h.carriers, l)
+		}
+	}
+	return nil
 }
 
 // accept takes over a new socket. secure is nil for plain connections.
 func (h *hub) accept(sock streamConn, kind transport, secure *tls.Config) {
-	c := &conn{hub: h}
-	c.tryRead = c.readOnce
+	if secure == nil && len(h.carriers) > 0 {
+		h.carriers[h.accepted.Add(1)%uint64(len(h.carriers))].adopt(sock, kind)
+		return
+	}
+	c := &conn{hub: h, ended: make(chan struct{})}
 	out, err := newOutbox(sock, c.idle, c.unsent)
 	if err != nil {
 		h.log.Warn("a new connection could not be served", "error", err)
@@ -57,35 +98,39 @@ func (h *hub) accept(sock streamConn, kind transport, secure *tls.Config) {
 	c.mu.Lock()
 	c.sess = h.connect(sock, kind, c.wake)
 	c.mu.Unlock()
-	h.mu.Lock()
-	stopping := h.stopping.Load()
-	if !stopping {
-		h.conns[c] = struct{}{}
-		h.readers.Add(1)
-	}
-	h.mu.Unlock()
-	if stopping {
+	if !h.add(c) {
 		c.mu.Lock()
 		c.close()
 		c.mu.Unlock()
 		return
 	}
 	go func() {
-		defer h.readers.Done()
+		defer close(c.ended)
 		c.serve()
 	}()
 }
 
-func (h *hub) remove(c *conn) {
+// add is refused once the server stops.
+func (h *hub) add(c connection) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.stopping.Load() {
+		return false
+	}
+	h.conns[c] = struct{}{}
+	return true
+}
+
+func (h *hub) remove(c connection) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	delete(h.conns, c)
 }
 
-func (h *hub) all() []*conn {
+func (h *hub) all() []connection {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	list := make([]*conn, 0, len(h.conns))
+	list := make([]connection, 0, len(h.conns))
 	for c := range h.conns {
 		list = append(list, c)
 	}
@@ -98,12 +143,14 @@ func (h *hub) stopReading(patience time.Duration) {
 	h.mu.Lock()
 	h.stopping.Store(true)
 	h.mu.Unlock()
+	var running sync.WaitGroup
 	for _, c := range h.all() {
-		_ = c.out.SetReadDeadline(time.Unix(1, 0)) // only a closed socket refuses
+		running.Add(1)
+		c.stopReading(running.Done)
 	}
 	done := make(chan struct{})
 	go func() {
-		h.readers.Wait()
+		running.Wait()
 		close(done)
 	}()
 	select {
@@ -114,8 +161,15 @@ func (h *hub) stopReading(patience time.Duration) {
 }
 
 // closeAll sends what the sessions may still say and closes them, slow readers
-// after patience at the latest.
+// after patience at the latest. No connection is accepted any more.
 func (h *hub) closeAll(patience time.Duration) {
+	h.closeClients(patience)
+	for _, l := range h.carriers {
+		l.end(patience)
+	}
+}
+
+func (h *hub) closeClients(patience time.Duration) {
 	for _, c := range h.all() {
 		c.finish(patience)
 	}

@@ -204,6 +204,9 @@ func goVersion() string {
 // data is touched; clients wait in the kernel's queue until the data is loaded.
 func (s *Server) open(snap *config.Snapshot) error {
 	s.hub = newHub(s.log, s.connect)
+	if err := s.hub.startLoops(snap.IOThreads); err != nil {
+		return err
+	}
 	s.listen = newListeners(s.log, s.hub, s.conf)
 	if snap.TLSPort != 0 {
 		if err := s.loadTLS(snap); err != nil {

@@ -30,22 +30,6 @@ func TestFloorPercent(t *testing.T) {
 	}
 }
 
-func TestReadBufferClasses(t *testing.T) {
-	class := 0
-	for range 10 {
-		class = nextClass(class, minReadBuf<<(2*class))
-	}
-	if class != readBufClasses-1 {
-		t.Errorf("class %d", class)
-	}
-	for range 10 {
-		class = nextClass(class, 100)
-	}
-	if class != 0 {
-		t.Errorf("class %d", class)
-	}
-}
-
 func TestTextLog(t *testing.T) {
 	var out bytes.Buffer
 	conf := loadConfig(t)

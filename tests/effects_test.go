@@ -24,6 +24,7 @@ var effects = map[string]string{
 	"unixsocketperm":             "tests/protocol_test.go:TestProtocolUnixSocket",
 	"protected-mode":             "node/effects_test.go:TestProtectedModeParameter",
 	"tcp-backlog":                "server/effects_linux_test.go:TestSocketParameters",
+	"io-threads":                 "server/eventloop_linux_test.go:TestIOThreads",
 	"timeout":                    "node/effects_test.go:TestTimeoutParameter",
 	"tcp-keepalive":              "server/effects_linux_test.go:TestSocketParameters",
 	"maxclients":                 "tests/protocol_test.go:TestProtocolConnections",

@@ -83,14 +83,3 @@ func TestUnusedSkips(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
-
-func TestUnstableIsSetAside(t *testing.T) {
-	lists, err := readUnstable(".")
-	if err != nil || len(lists) == 0 {
-		t.Fatal(lists, err)
-	}
-	r := result{failures: []string{"[err]: one", "[err]: two more"}}
-	if aside := r.setAside([]string{"two"}); len(aside) != 1 || r.failed() != 1 || r.unstable != 1 {
-		t.Fatal(aside, r)
-	}
-}

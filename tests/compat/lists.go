@@ -77,24 +77,6 @@ func readLines(name string) ([]string, error) {
 	}), nil
 }
 
-// readUnstable reads, by unit, parts of the texts of failures that do not fail
-// the run.
-func readUnstable(dir string) (map[string][]string, error) {
-	rows, err := readLines(filepath.Join(dir, "unstable.txt"))
-	if err != nil {
-		return nil, err
-	}
-	parts := map[string][]string{}
-	for _, row := range rows {
-		unit, part, ok := strings.Cut(row, "\t")
-		if !ok || part == "" {
-			return nil, fmt.Errorf("unstable.txt: %q has not two columns separated by a tab", row)
-		}
-		parts[unit] = append(parts[unit], part)
-	}
-	return parts, nil
-}
-
 // unused returns a failure for each skip that fits none of the tests that were
 // skipped: the test was renamed, or never was.
 func unused(skips []skip, skipped []string) (failures []string) {

@@ -1,7 +1,7 @@
 // Command compat runs the test suite of Redis 7.0.15, which is written in Tcl,
 // with geocache in the place of its server. It runs one unit a process, prints
 // how many tests of each passed, failed and were skipped, and exits with 1 if
-// any failed that neither skipped.txt nor unstable.txt lists.
+// any failed that skipped.txt does not list.
 //
 // The suite is Redis' and is not kept here: REDIS_SRC names a source tree of
 // Redis 7.0.15, else Debian's source package is fetched with apt-get into the
@@ -32,7 +32,7 @@ func main() {
 	flag.StringVar(&o.server, "server", "bin/geocache", "the geocache binary")
 	flag.StringVar(&o.redis, "redis", "", "run this redis-server instead, to see what the suite itself does here")
 	flag.StringVar(&o.work, "work", "bin/compat", "directory for the suite, its servers' data and logs")
-	flag.StringVar(&o.lists, "lists", "tests/compat", "directory with units.txt, skipped.txt and unstable.txt")
+	flag.StringVar(&o.lists, "lists", "tests/compat", "directory with units.txt and skipped.txt")
 	flag.DurationVar(&o.limit, "limit", 6*time.Minute, "what a unit may take")
 	flag.BoolVar(&o.slow, "slow", false, "run tests that are tagged slow as well")
 	flag.BoolVar(&o.once, "once", false, "do not run a unit that failed once more")
@@ -78,10 +78,6 @@ func run(ctx context.Context, o options) (total result, err error) {
 	if len(o.units) > 0 {
 		units = o.units
 	}
-	unstable, err := readUnstable(o.lists)
-	if err != nil {
-		return total, err
-	}
 	s, err := prepare(ctx, o)
 	if err != nil {
 		return total, err
@@ -92,13 +88,9 @@ func run(ctx context.Context, o options) (total result, err error) {
 		if err != nil {
 			return total, err
 		}
-		for _, f := range r.setAside(unstable[unit]) {
-			name, _, _ := strings.Cut(strings.TrimSpace(f), "\n")
-			fmt.Fprintln(o.out, "  UNSTABLE", name)
-		}
 		total.add(r)
 	}
-	fmt.Fprintf(o.out, "%-26s %7d %7d %7d, and %d unstable\n", "total", total.passed, total.failed(), total.skipped, total.unstable)
+	fmt.Fprintf(o.out, "%-26s %7d %7d %7d\n", "total", total.passed, total.failed(), total.skipped)
 	return total, nil
 }
 

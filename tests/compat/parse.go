@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"regexp"
-	"slices"
 	"strings"
 )
 
@@ -13,21 +12,6 @@ type result struct {
 	skipped  int      // by name, or by a tag
 	names    []string // of those skipped by name
 	failures []string // name and message
-	unstable int      // failures that unstable.txt lists
-}
-
-// setAside takes out the failures of a unit that contain one of the parts
-// listed, and returns them.
-func (r *result) setAside(parts []string) (aside []string) {
-	r.failures = slices.DeleteFunc(r.failures, func(f string) bool {
-		listed := slices.ContainsFunc(parts, func(p string) bool { return strings.Contains(f, p) })
-		if listed {
-			aside = append(aside, f)
-		}
-		return listed
-	})
-	r.unstable += len(aside)
-	return aside
 }
 
 func (r *result) failed() int { return len(r.failures) }
@@ -35,7 +19,6 @@ func (r *result) failed() int { return len(r.failures) }
 func (r *result) add(o result) {
 	r.passed += o.passed
 	r.skipped += o.skipped
-	r.unstable += o.unstable
 	r.failures = append(r.failures, o.failures...)
 }
 

@@ -1,0 +1,489 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// loopBuf is what one read takes at most: the buffer belongs to the loop,
+	// and a client that sends ahead waits its turn after so much.
+	loopBuf = 64 << 10
+	// loopEvents is how many sockets one look at them tells of.
+	loopEvents = 256
+)
+
+// eventLoop serves plain TCP and unix sockets with one goroutine. Commands run
+// in the order in which their input came, whatever connection it came on.
+// Everything but wake and post belongs to that goroutine.
+type eventLoop struct {
+	hub   *hub
+	log   *slog.Logger
+	epoll int
+	buf   []byte
+	byFD  []*loopConn
+
+	lingering map[*loopConn]struct{}
+
+	mu    sync.Mutex
+	woken []*loopConn
+	calls []func()
+	ended bool // the descriptors are closed
+	bell  int  // an eventfd
+	// asleep is set while nobody but the bell may end the wait for sockets.
+	asleep atomic.Bool
+	quit   bool
+	done   chan struct{}
+}
+
+func startEventLoop(h *hub) (carrier, error) {
+	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("epoll: %w", err)
+	}
+	bell, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err == nil {
+		err = unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, bell, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(bell)})
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("eventfd: %w", err), unix.Close(epoll))
+	}
+	l := &eventLoop{
+		hub: h, log: h.log, epoll: epoll, bell: bell, buf: make([]byte, loopBuf),
+		lingering: map[*loopConn]struct{}{}, done: make(chan struct{}),
+	}
+	go l.run()
+	return l, nil
+}
+
+// adopt implements carrier. Go's poller must not watch the socket as well, so
+// the loop takes a descriptor of its own and closes the connection's.
+func (l *eventLoop) adopt(sock streamConn, kind transport) {
+	fd, err := duplicate(sock)
+	if err != nil {
+		l.log.Warn("a new connection could not be served", "error", err)
+		_ = sock.Close() // of no use to anybody
+		return
+	}
+	c := &loopConn{loop: l, fd: fd, interest: unix.EPOLLIN}
+	c.queued.Store(true) // whoever wakes it before it has its session
+	c.sess = l.hub.connect(sock, kind, c.wake)
+	_ = sock.Close() // the duplicate is open
+	l.enqueue(c)
+}
+
+func duplicate(sock streamConn) (fd int, err error) {
+	raw, err := sock.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	var dupErr error
+	err = raw.Control(func(old uintptr) { fd, dupErr = unix.FcntlInt(old, unix.F_DUPFD_CLOEXEC, 0) })
+	return fd, errors.Join(err, dupErr)
+}
+
+// enqueue has the loop look at c in its next turn.
+func (l *eventLoop) enqueue(c *loopConn) {
+	l.mu.Lock()
+	l.woken = append(l.woken, c)
+	l.mu.Unlock()
+	l.ring()
+}
+
+// post has the loop call f in its next turn; false if there will be none.
+func (l *eventLoop) post(f func()) bool {
+	l.mu.Lock()
+	if l.ended {
+		l.mu.Unlock()
+		return false
+	}
+	l.calls = append(l.calls, f)
+	l.mu.Unlock()
+	l.ring()
+	return true
+}
+
+// ring ends the loop's wait for sockets, once for each.
+func (l *eventLoop) ring() {
+	if !l.asleep.Load() || !l.asleep.CompareAndSwap(true, false) {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !l.ended {
+		// It fails only where the bell rings already.
+		_, _ = unix.Write(l.bell, []byte{1, 0, 0, 0, 0, 0, 0, 0})
+	}
+}
+
+// end implements carrier.
+func (l *eventLoop) end(patience time.Duration) {
+	l.post(func() { l.quit = true })
+	select {
+	case <-l.done:
+	case <-time.After(patience):
+	}
+}
+
+func (l *eventLoop) run() {
+	events := make([]unix.EpollEvent, loopEvents)
+	for !l.quit {
+		n := l.wait(events)
+		for i := range events[:n] {
+			l.handle(&events[i])
+		}
+		l.runQueue()
+		l.endLingering()
+	}
+	l.mu.Lock()
+	l.ended = true
+	// Nobody is left to tell.
+	_ = unix.Close(l.bell)
+	_ = unix.Close(l.epoll)
+	l.mu.Unlock()
+	close(l.done)
+}
+
+// wait looks for sockets with something to do and sleeps only where there are
+// none, which saves busy loops the cost of falling asleep.
+func (l *eventLoop) wait(events []unix.EpollEvent) int {
+	if n := l.poll(events, 0); n > 0 {
+		return n
+	}
+	l.asleep.Store(true)
+	defer l.asleep.Store(false)
+	if l.hasWork() {
+		return 0
+	}
+	return l.poll(events, l.untilLinger())
+}
+
+func (l *eventLoop) poll(events []unix.EpollEvent, ms int) int {
+	n, err := unix.EpollWait(l.epoll, events, ms)
+	if err != nil && err != unix.EINTR {
+		panic(fmt.Sprintf("epoll_wait: %v", err)) // only a wrong descriptor does that
+	}
+	return max(n, 0)
+}
+
+func (l *eventLoop) hasWork() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.woken) > 0 || len(l.calls) > 0
+}
+
+func (l *eventLoop) handle(ev *unix.EpollEvent) {
+	fd := int(ev.Fd)
+	if fd == l.bell {
+		var count [8]byte
+		_, _ = unix.Read(l.bell, count[:]) // what counts is that it rang
+		return
+	}
+	c := l.byFD[fd]
+	if c == nil {
+		return // closed in this turn
+	}
+	const gone = unix.EPOLLHUP | unix.EPOLLERR
+	switch {
+	case c.inputEnded && ev.Events&gone != 0:
+		c.close() // nor can anything be sent
+		return
+	case !c.inputEnded && ev.Events&(unix.EPOLLIN|gone) != 0:
+		c.read()
+	}
+	if ev.Events&unix.EPOLLOUT != 0 {
+		c.drain()
+	}
+}
+
+// runQueue does what others asked for since the last turn.
+func (l *eventLoop) runQueue() {
+	l.mu.Lock()
+	woken, calls := l.woken, l.calls
+	l.woken, l.calls = nil, nil
+	l.mu.Unlock()
+	for _, c := range woken {
+		c.queued.Store(false)
+		c.resume()
+	}
+	for _, f := range calls {
+		f()
+	}
+	clear(woken)
+	l.mu.Lock()
+	if l.woken == nil {
+		l.woken = woken[:0]
+	}
+	l.mu.Unlock()
+}
+
+// untilLinger is how many milliseconds may pass until a reader is given up, -1
+// for ever.
+func (l *eventLoop) untilLinger() int {
+	if len(l.lingering) == 0 {
+		return -1
+	}
+	next := time.Duration(-1)
+	for c := range l.lingering {
+		if left := time.Until(c.giveUpAt); next < 0 || left < next {
+			next = max(left, 0)
+		}
+	}
+	return int(next/time.Millisecond) + 1
+}
+
+func (l *eventLoop) endLingering() {
+	if len(l.lingering) == 0 {
+		return
+	}
+	now := time.Now()
+	for c := range l.lingering {
+		if !now.Before(c.giveUpAt) {
+			c.close()
+		}
+	}
+}
+
+// loopConn is one client connection of an eventLoop. But for wake and what
+// implements connection, its methods are the loop's.
+type loopConn struct {
+	loop *eventLoop
+	sess session
+	fd   int
+
+	queued     atomic.Bool // it is in loop.woken
+	joined     bool        // the loop knows the socket
+	closed     bool
+	inputEnded bool
+	interest   uint32 // what the loop is told of the socket
+
+	rest     []byte // taken from the session, and not yet by the kernel
+	patience time.Duration
+	giveUpAt time.Time
+}
+
+// wake is called by the node, from anywhere, when the session may go on or has
+// new output.
+func (c *loopConn) wake() {
+	if !c.queued.Load() && c.queued.CompareAndSwap(false, true) {
+		c.loop.enqueue(c)
+	}
+}
+
+func (c *loopConn) resume() {
+	if !c.joined && !c.join() {
+		return
+	}
+	if c.closed {
+		return
+	}
+	c.sess.Resume()
+	c.flush()
+}
+
+// join begins to look at the socket; false where the server stops or the
+// system refuses.
+func (c *loopConn) join() bool {
+	c.joined = true
+	ok := c.loop.hub.add(c)
+	if ok {
+		ev := unix.EpollEvent{Events: c.interest, Fd: int32(c.fd)}
+		if err := unix.EpollCtl(c.loop.epoll, unix.EPOLL_CTL_ADD, c.fd, &ev); err != nil {
+			c.loop.log.Warn("a new connection could not be served", "error", err)
+			ok = false
+		}
+	}
+	if !ok {
+		c.close()
+		return false
+	}
+	l := c.loop
+	for len(l.byFD) <= c.fd {
+		l.byFD = append(l.byFD, nil)
+	}
+	l.byFD[c.fd] = c
+	return true
+}
+
+func (c *loopConn) read() {
+	var n int
+	err := syscall.EINTR
+	for err == syscall.EINTR {
+		n, err = errno(unix.Read(c.fd, c.loop.buf))
+	}
+	switch {
+	case err == syscall.EAGAIN:
+		return
+	case err != 0:
+		c.close()
+		return
+	case n == 0:
+		c.endInput()
+	default:
+		c.sess.Feed(c.loop.buf[:n])
+	}
+	c.flush()
+}
+
+// errno spares the comparison of errors as interfaces.
+func errno(n int, err error) (int, syscall.Errno) {
+	if err == nil {
+		return n, 0
+	}
+	no, ok := err.(syscall.Errno)
+	if !ok {
+		no = syscall.EIO
+	}
+	return n, no
+}
+
+func (c *loopConn) endInput() {
+	c.inputEnded = true
+	c.sess.InputEnded()
+}
+
+// flush writes what may leave, and closes what is to be closed.
+func (c *loopConn) flush() {
+	for !c.closed && len(c.rest) == 0 {
+		b := c.sess.Output()
+		if len(b) == 0 {
+			break
+		}
+		if n := c.write(b); n < len(b) && !c.closed {
+			c.rest = append(c.rest, b[n:]...)
+			c.sess.Unsent(len(c.rest))
+		}
+	}
+	if c.closed {
+		return
+	}
+	if c.sess.Closing() {
+		if len(c.rest) == 0 {
+			c.close()
+			return
+		}
+		if c.patience == 0 {
+			c.linger(c.loop.hub.linger)
+		}
+	}
+	c.listen()
+}
+
+// write makes one attempt and returns what the kernel took; it closes a broken
+// connection.
+func (c *loopConn) write(b []byte) int {
+	for {
+		n, err := errno(unix.Write(c.fd, b))
+		switch err {
+		case 0:
+			return n
+		case syscall.EINTR:
+		case syscall.EAGAIN:
+			return 0
+		default:
+			c.close()
+			return 0
+		}
+	}
+}
+
+// drain goes on with what the kernel did not take at once.
+func (c *loopConn) drain() {
+	if c.closed || len(c.rest) == 0 {
+		return
+	}
+	n := c.write(c.rest)
+	if c.closed {
+		return
+	}
+	if c.rest = c.rest[n:]; len(c.rest) == 0 {
+		c.rest = nil
+	}
+	c.sess.Unsent(len(c.rest))
+	if n > 0 && c.patience > 0 {
+		c.linger(c.patience)
+	}
+	if len(c.rest) == 0 {
+		c.flush()
+	}
+}
+
+// listen asks the kernel for what there is to be told: input unless it has
+// ended, and room for output while some waits.
+func (c *loopConn) listen() {
+	var want uint32
+	if !c.inputEnded {
+		want = unix.EPOLLIN
+	}
+	if len(c.rest) > 0 {
+		want |= unix.EPOLLOUT
+	}
+	if want == c.interest {
+		return
+	}
+	c.interest = want
+	if err := unix.EpollCtl(c.loop.epoll, unix.EPOLL_CTL_MOD, c.fd, &unix.EpollEvent{Events: want, Fd: int32(c.fd)}); err != nil {
+		c.loop.log.Warn("closing a connection that can no longer be watched", "error", err)
+		c.close()
+	}
+}
+
+// linger gives up on a reader that takes nothing for so long.
+func (c *loopConn) linger(patience time.Duration) {
+	c.patience = patience
+	c.giveUpAt = time.Now().Add(patience)
+	c.loop.lingering[c] = struct{}{}
+}
+
+func (c *loopConn) close() {
+	if c.closed {
+		return
+	}
+	c.closed = true
+	l := c.loop
+	c.sess.Close()
+	c.rest = nil
+	if c.fd < len(l.byFD) && l.byFD[c.fd] == c {
+		l.byFD[c.fd] = nil
+	}
+	delete(l.lingering, c)
+	_ = unix.Close(c.fd) // nobody is left to tell
+	l.hub.remove(c)
+}
+
+// stopReading implements connection.
+func (c *loopConn) stopReading(done func()) {
+	if !c.loop.post(func() {
+		if !c.closed {
+			c.inputEnded = true
+			c.listen()
+		}
+		done()
+	}) {
+		done()
+	}
+}
+
+// finish implements connection.
+func (c *loopConn) finish(patience time.Duration) {
+	c.loop.post(func() {
+		if c.closed {
+			return
+		}
+		c.endInput()
+		c.flush()
+		if !c.closed {
+			c.linger(patience)
+		}
+	})
+}
+
+// abandon implements connection.
+func (c *loopConn) abandon() { c.loop.post(c.close) }
