@@ -288,3 +288,32 @@ func TestLegacyRange(t *testing.T) {
 		}
 	}
 }
+
+// TestFits: a row that fits is the one that Lookup finds.
+func TestFits(t *testing.T) {
+	table, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	fits := 0
+	for _, line := range []string{
+		"get k", "GET k", "gEt k", "get", "get k k", "gat k", "gets k", "ge k", "config get x", "config", "xinfo stream s", "ping", "", "set k v ex 1", "@et k",
+	} {
+		var args [][]byte
+		for _, word := range strings.Split(line, " ") {
+			args = append(args, []byte(word))
+		}
+		found, rejection := table.Lookup(args)
+		for _, r := range table.Rows() {
+			if !r.Fits(args) {
+				continue
+			}
+			if fits++; r != found || rejection != "" {
+				t.Errorf("%q fits %s: %v, %s", line, r.Name, found, rejection)
+			}
+		}
+	}
+	if fits != 6 { // the first three, GETS, PING and SET
+		t.Errorf("%d lines fit", fits)
+	}
+}

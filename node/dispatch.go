@@ -34,10 +34,12 @@ func (s *Session) execute(args [][]byte) bool {
 		return false
 	}
 	s.parked = notParked
-	s.pub.blocked.Store(false)
+	if s.pub.blocked.Load() {
+		s.pub.blocked.Store(false)
+	}
 	s.takeMail()
 	s.mark = s.out.Len()
-	row, rejection := s.n.table.Lookup(args)
+	row, rejection := s.lookup(args)
 	if rejection != "" {
 		s.reject(row, rejection)
 		return s.replied()
@@ -61,8 +63,18 @@ func (s *Session) execute(args [][]byte) bool {
 		s.queue(row, args)
 		return s.replied()
 	}
-	s.pub.lastRow.Store(row)
+	if s.pub.lastRow.Load() != row { // a store costs as much as a lock
+		s.pub.lastRow.Store(row)
+	}
 	return s.call(row) && s.replied()
+}
+
+// lookup is Table.Lookup, which it saves where a command follows one of its kind.
+func (s *Session) lookup(args [][]byte) (*command.Row, resp.Error) {
+	if last := s.pub.lastRow.Load(); last != nil && last.Fits(args) {
+		return last, ""
+	}
+	return s.n.table.Lookup(args)
 }
 
 // reject replies with a refusal; inside MULTI it spoils the transaction, and a
@@ -173,7 +185,6 @@ func (s *Session) account(row *command.Row, startMicros int64) {
 	if !row.Has(command.Control) || row.Has(command.EndsMulti) {
 		n.stats.turns.note(commandTurn, s.micros-startMicros)
 	}
-	n.stats.commands.Add(1)
 	if b := s.out.Bytes(); len(b) > s.mark && b[s.mark] == '-' {
 		st.failed.Add(1)
 		n.stats.failed(errorCode(b[s.mark+1:]))

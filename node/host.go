@@ -10,7 +10,7 @@ import (
 // sessions are in clients.go, siblings in regions.go, INFO in info.go.
 
 // NowMicros implements command.Host.
-func (n *Node) NowMicros() int64 { return n.wall.NowMs()*1000 + n.opts.Micros()%1000 }
+func (n *Node) NowMicros() int64 { return n.wall.NowMicros() }
 
 // HasUser implements command.Host.
 func (n *Node) HasUser(name string) bool { return name == defaultUser }

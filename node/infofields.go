@@ -252,7 +252,7 @@ func infoStats() []infoField {
 	}
 	return []infoField{
 		{"total_connections_received", "Connections accepted, refused ones included.", func(v *infoView) any { return v.stats.connections.Load() }},
-		{"total_commands_processed", "Commands that ran.", func(v *infoView) any { return v.stats.commands.Load() }},
+		{"total_commands_processed", "Commands that ran.", func(v *infoView) any { return v.stats.commands() }},
 		{"instantaneous_ops_per_sec", "Commands per second over the last 1.6 seconds.", func(v *infoView) any { return v.stats.opsPerSec.Load() }},
 		{"total_net_input_bytes", "Bytes read from connections, siblings' frames included.", func(v *infoView) any { return v.stats.netIn.Load() }},
 		{"total_net_output_bytes", "Bytes handed to connections.", func(v *infoView) any { return v.stats.netOut.Load() }},

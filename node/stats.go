@@ -12,12 +12,12 @@ import (
 
 // stats are the counters behind INFO; ResetStats zeroes those that Redis does.
 type stats struct {
-	commands, connections, rejected atomic.Int64
-	netIn, netOut                   atomic.Int64
-	queryLimit, outputLimit         atomic.Int64
-	evictedClients                  atomic.Int64
-	authFailures                    atomic.Int64
-	errorReplies                    atomic.Int64
+	connections, rejected   atomic.Int64
+	netIn, netOut           atomic.Int64
+	queryLimit, outputLimit atomic.Int64
+	evictedClients          atomic.Int64
+	authFailures            atomic.Int64
+	errorReplies            atomic.Int64
 
 	diskFailed atomic.Bool
 	wantRows   atomic.Bool   // eviction waits for a checkpoint
@@ -78,6 +78,14 @@ func (s *stats) init(t *command.Table) {
 	s.errs.byCode = map[string]int64{}
 }
 
+// commands is how many commands ran.
+func (s *stats) commands() (n int64) {
+	for i := range s.rows {
+		n += s.rows[i].calls.Load()
+	}
+	return n
+}
+
 func (s *stats) of(r *command.Row) *rowStats { return &s.rows[r.Index()] }
 
 // maxErrorCodes bounds INFO errorstats, as Redis does.
@@ -114,10 +122,10 @@ func (n *Node) sample(nowMs int64) {
 	first := p.ms == 0
 	p.ms = nowMs
 	if first || elapsed < 0 {
-		p.ops.last, p.in.last, p.out.last = s.commands.Load(), s.netIn.Load(), s.netOut.Load()
+		p.ops.last, p.in.last, p.out.last = s.commands(), s.netIn.Load(), s.netOut.Load()
 		return
 	}
-	s.opsPerSec.Store(p.ops.sample(s.commands.Load(), elapsed))
+	s.opsPerSec.Store(p.ops.sample(s.commands(), elapsed))
 	s.inBytesPerSec.Store(p.in.sample(s.netIn.Load(), elapsed))
 	s.outBytesPerSec.Store(p.out.sample(s.netOut.Load(), elapsed))
 	s.notePeak(n.UsedBytes())
@@ -142,7 +150,7 @@ func (s *stats) noteStore(m persist.Metrics) { s.store.Store(&m) }
 func (n *Node) ResetStats() {
 	s := &n.stats
 	for _, c := range []*atomic.Int64{
-		&s.commands, &s.connections, &s.rejected, &s.netIn, &s.netOut, &s.queryLimit, &s.outputLimit, &s.evictedClients,
+		&s.connections, &s.rejected, &s.netIn, &s.netOut, &s.queryLimit, &s.outputLimit, &s.evictedClients,
 		&s.authFailures, &s.errorReplies, &s.expireMicros, &s.expireCapped,
 	} {
 		c.Store(0)

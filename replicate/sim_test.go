@@ -54,6 +54,7 @@ func newToyHost(s *sim, name string, incarnation uint64, deployment uint64) *toy
 }
 
 func (h *toyHost) NowMs() int64          { return h.s.wallMs() + h.skewMs }
+func (h *toyHost) NowMicros() int64      { return h.NowMs() * 1000 }
 func (h *toyHost) WallMs() int64         { return h.NowMs() }
 func (h *toyHost) HLCNow() clock.Reading { return h.hlc.Now() }
 func (h *toyHost) Vector() clock.Vector  { return h.vec.Clone() }
