@@ -80,8 +80,11 @@ func (e *Engine) applyOp(o *op.Op, from Delivery, p *Params, nowMs int64) {
 	default:
 		e.changeKey(o.DB, o.Key, p, nowMs, func(m *editing) bool {
 			s := &m.x.state
-			if o.Kind == op.Patch {
+			switch {
+			case o.Kind == op.Patch:
 				return m.x.patch(o)
+			case o.Kind == op.Remove && !p.Merging:
+				m.drop()
 			}
 			if o.Kind == op.Set {
 				m.x.keepStamp = o.KeepStamp

@@ -148,9 +148,23 @@ func (m *member) top() *cell {
 	return &m.cells[len(m.cells)-1]
 }
 
+// shown is the cell that clients see, deadlines aside, or nil. Who counted from
+// missing after its deadline had found it expired, and may have reclaimed it
+// without a word: then it is gone.
+func (m *member) shown() *cell {
+	top := m.top()
+	if top != nil && top.dlMs != 0 && slices.ContainsFunc(m.runs.Subs, func(r op.Sub) bool {
+		_, none := remainder(&m.runs, &r)
+		return r.Lineage.IsZero() && r.Born.Ms() >= top.dlMs && !none
+	}) {
+		return nil
+	}
+	return top
+}
+
 // visible is what clients see of m in a collection of type typ.
 func (m *member) visible(typ op.Type) (val []byte, deadlineMs int64, ok bool) {
-	top := m.top()
+	top := m.shown()
 	var lineage clock.Stamp
 	if top != nil {
 		val, deadlineMs, ok, lineage = top.val, top.dlMs, true, top.dot
@@ -329,6 +343,24 @@ func (m *editing) mergePut(el op.Elem) (added bool) {
 	return !found
 }
 
+// refresh writes a member again that is there, as el says it is: no client sees
+// a change, but a removal that has not seen it leaves it.
+func (m *editing) refresh(el op.Elem) {
+	if m.merges() {
+		m.mergePut(el)
+		m.emitPut(op.Main, el)
+		m.unseen()
+	}
+}
+
+// unseen completes a change of one op that siblings and the disk have to know
+// of, but no client.
+func (m *editing) unseen() {
+	m.t.edited(m.x).changed = true
+	m.x.flags &^= fHasRow
+	m.t.unseen++
+}
+
 // mergeTake is take where members have cells.
 func (m *editing) mergeTake(name []byte) (had bool) {
 	st, found := m.load(name)
@@ -391,7 +423,7 @@ func (m *editing) applyMember(o *op.Op) {
 func (m *editing) countMember(name []byte, delta op.Num) {
 	st, _ := m.load(name)
 	run := op.Sub{Origin: m.e.Origin(), Total: delta}
-	if top := st.top(); top != nil {
+	if top := st.shown(); top != nil {
 		run.Lineage = top.dot
 	}
 	born := clock.Stamp{}
@@ -425,6 +457,31 @@ func (m *editing) expireMember(name []byte, ms int64) {
 	}
 	m.save(name, &st)
 	m.t.unresolved = append(m.t.unresolved, unresolved{m, bytes.Clone(name)})
+}
+
+// expireCells takes a field away whose deadline has passed. What was counted
+// before ends with it, and that is an op: siblings may not have reclaimed the
+// field when they hear of a later removal, which will not name it.
+func (m *editing) expireCells(name []byte) {
+	st, _ := m.load(name)
+	deadline, sees := st.top().dlMs, st.dots()
+	var floors []op.Floor
+	for _, f := range st.floors() {
+		if st.born(&f).Ms() < deadline {
+			floors = append(floors, f)
+		}
+	}
+	st.drop(sees, floors)
+	m.save(name, &st)
+	if len(floors) > 0 {
+		m.e.expire.ops.Take(m.db, m.x.key, m.c.typ, op.Main, name, op.Seen{Cells: sees, Floors: floors})
+	}
+}
+
+// born is when the run began that f is about.
+func (m *member) born(f *op.Floor) clock.Reading {
+	at, _ := slices.BinarySearchFunc(m.runs.Subs, op.Sub{Lineage: f.Lineage, Origin: f.Origin}, op.CompareSubs)
+	return m.runs.Subs[at].Born
 }
 
 // eachMember calls fn with every member, visible or hidden, and saves what it

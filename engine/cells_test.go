@@ -3,10 +3,12 @@ package engine
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
+	"geocache/clock"
 	"geocache/op"
 	"geocache/tree"
 )
@@ -183,15 +185,18 @@ func TestUnseenSurvives(t *testing.T) {
 		before, here, there func(*Tx)
 		want                string
 	}{
-		"SREM, SADD":           {nothing, func(t *Tx) { t.SetAdd(k, a); t.SetRemove(k, a) }, sadd, "a"},
-		"SREM alone":           {sadd, func(t *Tx) { t.SetRemove(k, a) }, nothing, ""},
-		"HINCRBY, HINCRBY":     {hset("10"), hincr(3), hincr(4), "a=17"},
-		"HINCRBY from missing": {nothing, hincr(3), hincr(4), "a=7"},
-		"ZREM, ZINCRBY":        {zput, func(t *Tx) { t.ZSetRemove(k, a) }, zincr, "a=2"},
-		"DEL, HINCRBY":         {hset("10"), del, hincr(4), "a=4"},
-		"DEL, SADD":            {sadd, del, func(t *Tx) { t.SetAdd(k, b) }, "b"},
-		"DEL, RPUSH":           {push(Right, "1"), del, push(Right, "2", "3"), "2 3"},
-		"LPUSH, RPUSH":         {push(Right, "1"), push(Left, "0"), push(Right, "2"), "0 1 2"},
+		"SREM, SADD":                  {nothing, func(t *Tx) { t.SetAdd(k, a); t.SetRemove(k, a) }, sadd, "a"},
+		"SREM, SADD of what is there": {sadd, func(t *Tx) { t.SetRemove(k, a) }, sadd, "a"},
+		"DEL, SADD of what is there":  {sadd, del, sadd, "a"},
+		"ZREM, ZADD of what is there": {zput, func(t *Tx) { t.ZSetRemove(k, a) }, zput, "a=4.1"},
+		"SREM alone":                  {sadd, func(t *Tx) { t.SetRemove(k, a) }, nothing, ""},
+		"HINCRBY, HINCRBY":            {hset("10"), hincr(3), hincr(4), "a=17"},
+		"HINCRBY from missing":        {nothing, hincr(3), hincr(4), "a=7"},
+		"ZREM, ZINCRBY":               {zput, func(t *Tx) { t.ZSetRemove(k, a) }, zincr, "a=2"},
+		"DEL, HINCRBY":                {hset("10"), del, hincr(4), "a=4"},
+		"DEL, SADD":                   {sadd, del, func(t *Tx) { t.SetAdd(k, b) }, "b"},
+		"DEL, RPUSH":                  {push(Right, "1"), del, push(Right, "2", "3"), "2 3"},
+		"LPUSH, RPUSH":                {push(Right, "1"), push(Left, "0"), push(Right, "2"), "0 1 2"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := concurrently(t, c.before, c.here, c.there).members("k"); got != c.want {
@@ -269,6 +274,68 @@ func TestExpiryNamesIncrements(t *testing.T) {
 			t.Errorf("region %d remembers: %s", i, r.showMembers())
 		}
 		checkAccounts(t, r.e)
+	}
+}
+
+// TestExpiredFieldTakesIncrements: what was counted on a field ends with its
+// deadline, whoever reclaims it first, and what is counted later does not.
+func TestExpiredFieldTakesIncrements(t *testing.T) {
+	f, g := []byte("f"), []byte("g")
+	for name, c := range map[string]struct {
+		later func(*Tx)
+		want  string
+	}{
+		"DEL":     {func(t *Tx) { t.Delete(key("k")) }, ""},
+		"HINCRBY": {func(t *Tx) { t.HashIncr(key("k"), f, 5) }, "f=5 g=1"},
+		"HSET":    {func(t *Tx) { t.HashSet(key("k"), [][]byte{f, []byte("x")}, FieldChange{}) }, "f=x g=1"},
+	} {
+		m := newMesh(2, merging())
+		r := m.regions[0]
+		r.do(func(t *Tx) {
+			t.HashSet(key("k"), [][]byte{f, []byte("10")}, FieldChange{DeadlineMs: startMs + 100})
+			t.HashSet(key("k"), [][]byte{g, []byte("1")}, FieldChange{})
+			t.HashIncr(key("k"), f, 3)
+		}, "k")
+		m.collect(0)
+		m.pull(1, 0, 1<<30)
+		for _, r := range m.regions {
+			r.wall.Set(startMs + 1000)
+			r.hlc.Now()
+		}
+		m.setReclaimLimit()
+		expireAll(r)
+		r.do(c.later, "k")
+		m.collect(0)
+		m.pull(1, 0, 1<<30)
+		for i, r := range m.regions {
+			got := strings.Split(r.members("k"), " ")
+			slices.Sort(got)
+			if got := strings.Join(got, " "); got != c.want {
+				t.Errorf("%s: region %d shows %q, not %q", name, i, got, c.want)
+			}
+			expireAll(r)
+			checkAccounts(t, r.e)
+		}
+		if m.regions[0].digest() != m.regions[1].digest() {
+			t.Errorf("%s: regions differ", name)
+		}
+	}
+}
+
+// TestFlushForgets: of a collection that a FLUSHDB removed nothing stays.
+func TestFlushForgets(t *testing.T) {
+	r := newRegion("a", clock.NewManual(startMs), 1, 1, merging())
+	r.do(func(t *Tx) {
+		t.SetAdd(key("k"), []byte("a"))
+		t.SetDeadline(key("k"), startMs+100_000)
+		t.SetDeadline(key("k"), 0)
+	}, "k")
+	r.world(func(t *Tx) { t.FlushDB(0) })
+	for range 3 {
+		r.e.ForgetRemovals(r.vector.Clone(), 100)
+	}
+	if _, known := r.e.State(RowKey{0, "k"}); known {
+		t.Errorf("it remembers: %s", r.showMembers())
 	}
 }
 

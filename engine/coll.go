@@ -605,11 +605,20 @@ func (t *Tx) editingOf(u *undo, typ op.Type, live bool) *editing {
 
 // startAfresh ends a former life of a key that expired, before a new one.
 func (t *Tx) startAfresh(u *undo) {
-	if u.x.exists() {
-		t.delete(u)
-	}
+	t.endFormer(u)
 	if u.x.state.DeadlineMs != 0 {
 		t.writeDeadline(u, 0)
+	}
+}
+
+// endFormer removes what is under a key that reads as missing, or is replaced. A
+// lone region reclaims an expired key without an op: a replay may still meet it.
+func (t *Tx) endFormer(u *undo) {
+	switch {
+	case u.x.exists():
+		t.delete(u)
+	case !t.p.Merging && t.e.reclaimed.Load():
+		t.emit(func(b *op.Builder) clock.Stamp { return b.Remove(u.db, u.x.key, nil) })
 	}
 }
 
@@ -771,9 +780,7 @@ func (m *editing) tooMany(n int) bool {
 func (t *Tx) putWhole(k Key, whole *op.Coll, deadlineMs int64) {
 	u := t.editBlind(k)
 	live := u.x.exists() && !t.expired(&u.x.state)
-	if u.x.exists() {
-		t.delete(u)
-	}
+	t.endFormer(u)
 	plain := stripped(*whole)
 	m := &editing{e: t.e, t: t, p: t.p, s: u.s, tb: u.t, db: u.db, x: u.x, c: u.x.coll}
 	if t.p.Merging && plain.Type == op.TypeList {
@@ -924,6 +931,9 @@ func (m *editing) apply(o *op.Op) {
 	if m.mergesList() && (o.Kind == op.Put || o.Kind == op.Take) {
 		m.applyElement(o)
 		return
+	}
+	if o.Type == op.TypeList && (o.Kind == op.Put || o.Kind == op.Take) {
+		return // by place, but nothing merges here
 	}
 	switch o.Kind {
 	case op.Put:

@@ -119,6 +119,7 @@ type Engine struct {
 	// reclaimMs: expired entries with a deadline below it may be reclaimed.
 	reclaimMs atomic.Int64
 	held      atomic.Bool  // see HoldReclaim
+	reclaimed atomic.Bool  // a key was, without an op
 	used      atomic.Int64 // bytes of entries and tables, by accounting
 	changes   atomic.Int64 // see Changes
 	stats     stats

@@ -298,7 +298,7 @@ func (t *Tx) flushTable(s *shard, stored int, old *table) {
 			kept = t.runsLeft(&editing{e: t.e, p: t.p, s: s, tb: old, db: stored, x: x, c: x.coll}, left)
 		}
 		x.coll, x.ref, x.flags = kept, 0, 0
-		buried := removedSince(&was, &x.state)
+		buried := removedSince(&was, &x.state) || !x.exists()
 		t.e.put(s, left, stored, x, t.p)
 		if buried {
 			t.e.bury(s, stored, x)

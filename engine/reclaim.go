@@ -20,6 +20,7 @@ func (e *Engine) reclaim(s *shard, t *table, db int, r rec, nowMs int64) bool {
 	e.event(EventExpired, "expired", db, x.key)
 	e.end(s, t, db, x)
 	e.stats.expired.Add(1)
+	e.reclaimed.Store(true)
 	return true
 }
 

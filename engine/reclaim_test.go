@@ -314,3 +314,44 @@ func (s *benchSink) Commit(n int, _ []byte) clock.Reading {
 func (s *benchSink) Applied(op.Batch) {}
 
 func (s *benchSink) Vector() clock.Vector { return nil }
+
+// TestReplayMeetsFormerLife: a lone region reclaims an expired key without an
+// op, and what is made of it later does not end with the former life.
+func TestReplayMeetsFormerLife(t *testing.T) {
+	h := [][]byte{[]byte("f"), []byte("v")}
+	for name, make := range map[string]func(*Tx){
+		"HSET":  func(t *Tx) { t.HashSet(key("k"), h, FieldChange{}) },
+		"SADD":  func(t *Tx) { t.SetAdd(key("k"), h...) },
+		"RPUSH": func(t *Tx) { t.ListPush(key("k"), Right, h...) },
+		"COPY":  func(t *Tx) { t.SetReplace(key("k"), h) },
+	} {
+		for before, first := range map[string]func(*Tx){
+			"string": func(t *Tx) { t.SetString(key("k"), []byte("x"), DeadlineAt(startMs+10)) },
+			"hash": func(t *Tx) {
+				t.HashSet(key("k"), [][]byte{[]byte("old"), nil}, FieldChange{})
+				t.SetDeadline(key("k"), startMs+10)
+			},
+		} {
+			r := newRegion("a", clock.NewManual(startMs), 1, 1, alone())
+			r.e.SetReclaimLimit(1 << 62)
+			r.do(first, "k")
+			r.wall.Advance(20)
+			expireAll(r)
+			r.do(make, "k")
+			again := newRegion("a", r.wall, 1, 1, alone())
+			for _, b := range r.own {
+				if err := again.e.Apply(b, FromLog, r.wall.NowMs()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if again.digest() != r.digest() || again.members("k") != r.members("k") {
+				t.Errorf("%s after a %s: replayed as %q, was %q", name, before, again.members("k"), r.members("k"))
+			}
+			again.do(func(t *Tx) { t.Delete(key("k")) }, "k")
+			checkAccounts(t, again.e)
+			if again.digest() != newRegion("b", r.wall, 1, 1, alone()).digest() {
+				t.Errorf("%s after a %s: something is left below", name, before)
+			}
+		}
+	}
+}

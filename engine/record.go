@@ -237,9 +237,13 @@ func (x *entry) open(e *Engine, r rec, hash uint64) {
 	if f&fColl == 0 {
 		x.state.ValueStamp, x.state.Value = stamp, body
 	}
-	x.state.DeadlineStamp = stamp
 	if f&fDeadline != 0 {
 		x.state.DeadlineMs = getDeadline(fields)
+	}
+	// A collection that never had a deadline has none to date: the founding
+	// may be a stamp that no vector covers.
+	if f&(fColl|fStamp|fDeadline) != fColl {
+		x.state.DeadlineStamp = stamp
 	}
 }
 
@@ -520,7 +524,7 @@ func (t *table) fits(ref slab.Ref, size int, moves bool) bool {
 		return false
 	}
 	want := slab.ClassSize(size)
-	return slab.Fits(size, have) || size >= roomFrom && have <= 2*want+1<<20
+	return want == have || size >= roomFrom && have <= 2*want+1<<20
 }
 
 // room is the value of x where it lies in its record, at n bytes, which are not

@@ -23,6 +23,7 @@ func (t *Tx) SetAdd(k Key, members ...[]byte) (added int, err error) {
 	for _, member := range members {
 		_, rank, found := m.c.find(member)
 		if found {
+			m.refresh(op.Elem{Key: member})
 			continue
 		}
 		el := op.Elem{Key: member}
@@ -30,10 +31,9 @@ func (t *Tx) SetAdd(k Key, members ...[]byte) (added int, err error) {
 		m.emitPut(op.Main, el)
 		added++
 	}
-	if added == 0 {
-		return 0, nil
+	if added > 0 {
+		m.done(k)
 	}
-	m.done(k)
 	return added, nil
 }
 

@@ -265,14 +265,14 @@ func (w *tableWalk) keyOf(x *entry) SnapshotKey {
 func (e *Engine) Changes() int64 { return e.changes.Load() }
 
 // countChanges adds a tx's changes: its keys, those of databases it emptied,
-// and at least one where it did anything at all.
+// and at least one where it did anything that clients see.
 func (t *Tx) countChanges() {
 	n := t.changes
 	for _, u := range t.tables {
 		n += u.t.live
 	}
 	if n == 0 {
-		n = min(t.ops.Len(), 1)
+		n = min(t.ops.Len()-t.unseen, 1)
 	}
 	t.e.changes.Add(int64(n))
 }

@@ -53,6 +53,7 @@ type Tx struct {
 	hooks   []func()
 	first   clock.Reading // of the committed batch, for hooks
 	changes int           // of keys
+	unseen  int           // ops that clients see nothing of
 	// changed are the changed keys of shards where anybody watches or waits.
 	changed []Key2
 	waits   txWaits
@@ -209,6 +210,7 @@ func (t *Tx) forget() {
 	t.tables, t.dbMapWas, t.flushed = reuse(t.tables), nil, t.flushed[:0]
 	t.hooks = reuse(t.hooks)
 	t.changed, t.changes = reuse(t.changed), 0
+	t.unseen = 0
 	t.waits.seen = 0
 	clear(t.undoOf)
 	if len(t.opened) > maxOpened {

@@ -11,6 +11,16 @@ func TestWatch(t *testing.T) {
 	const soon = startMs + 50
 	put := func(tx *Tx) { tx.SetString(key("k"), []byte("v"), NoDeadline()) }
 	short := func(tx *Tx) { tx.SetString(key("k"), []byte("v"), DeadlineAt(soon)) }
+	add := func(tx *Tx) { tx.SetAdd(key("k"), []byte("a")) }
+	score := func(tx *Tx) { tx.ZSetPut(key("k"), []byte("a"), 1) }
+	unseen := func(act func(*Tx)) func(*region) {
+		return func(r *region) {
+			was := r.e.Changes()
+			if r.do(act, "k"); r.e.Changes() != was {
+				t.Error("what changes nothing was counted")
+			}
+		}
+	}
 	for _, c := range []struct {
 		name   string
 		before func(*Tx)
@@ -21,6 +31,8 @@ func TestWatch(t *testing.T) {
 		{"written", put, false, func(r *region) { r.do(put, "k") }, true},
 		{"made", nil, false, func(r *region) { r.do(put, "k") }, true},
 		{"only read", put, false, func(r *region) { r.get("k") }, false},
+		{"member added again", add, false, unseen(add), false},
+		{"score set again", score, false, unseen(score), false},
 		{"another key", put, false, func(r *region) { r.do(func(t *Tx) { t.Incr(key("l"), 1) }, "l") }, false},
 		{"deleted", put, false, func(r *region) { r.do(func(t *Tx) { t.Delete(key("k")) }, "k") }, true},
 		{"deadline", put, false, func(r *region) { r.do(func(t *Tx) { t.SetDeadline(key("k"), soon) }, "k") }, true},

@@ -310,7 +310,8 @@ func (t *Tx) ZSetUpdate(k Key, members []MemberScore, rule ScoreRule) (added, mo
 			p = c.locateScored(member)
 		}
 		score, ok := rule(members[i].Score, p.score, p.found)
-		if !ok || p.found && score == p.score {
+		same := p.found && score == p.score
+		if !ok || same && !t.p.Merging {
 			continue
 		}
 		if m == nil {
@@ -321,6 +322,10 @@ func (t *Tx) ZSetUpdate(k Key, members []MemberScore, rule ScoreRule) (added, mo
 		}
 		var buf [scoreLen]byte
 		el := op.Elem{Key: member, Val: appendScore(buf[:0], score)}
+		if same && !members[i].Incr {
+			m.refresh(el)
+			continue
+		}
 		switch by := members[i].Score; {
 		case !m.merges():
 			m.moveScored(p, member, score, nil)
@@ -331,13 +336,16 @@ func (t *Tx) ZSetUpdate(k Key, members []MemberScore, rule ScoreRule) (added, mo
 			m.mergePut(el)
 			m.emitPut(op.Main, el)
 		}
-		if p.found {
-			moved++
-		} else {
+		switch {
+		case !p.found:
 			added++
+		case same:
+			m.unseen()
+		default:
+			moved++
 		}
 	}
-	if m != nil {
+	if added+moved > 0 {
 		m.done(k)
 	}
 	return added, moved, nil

@@ -278,7 +278,9 @@ func (n *Node) found(id *persist.Identity, hasData bool, vector clock.Vector) {
 	}
 	id.Deployment = n.rand.Uint64() | 1
 	id.DeploymentFirm = hasData
-	id.Founding = clock.Stamp{At: n.commit.hlc.Now(), Origin: id.Origin}
+	// Without a log nothing was written before, by this life of the region or an
+	// earlier one: batches of that come back from siblings, and did merge.
+	id.Founding = clock.Stamp{At: 1, Origin: id.Origin}
 	// One that the vector covers, so that whoever has this region's data has
 	// seen it.
 	newest := clock.Reading(0)

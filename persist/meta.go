@@ -38,8 +38,9 @@ type Identity struct {
 	Origin         clock.Origin // of the present incarnation
 	Deployment     uint64       // 0 for none yet
 	DeploymentFirm bool         // false while the id may still give way to a sibling's
-	// Founding is the region's clock when it got its first sibling, which
-	// entries without a stamp read as; zero before that.
+	// Founding is what was newest when the region got its first sibling, which
+	// entries without a stamp read as; zero before that. A reading of 1 says
+	// that its log was empty then.
 	Founding clock.Stamp
 }
 

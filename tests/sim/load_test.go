@@ -275,7 +275,8 @@ func (c *client) watchCall() call {
 }
 
 func sameValue(a, b op.KeyState) bool {
-	return a.ValueStamp == b.ValueStamp && bytes.Equal(a.Value, b.Value)
+	evicted := len(a.Value) == 0 || len(b.Value) == 0 // then only the stamp tells
+	return a.ValueStamp == b.ValueStamp && (evicted || bytes.Equal(a.Value, b.Value))
 }
 
 // mixedCall is the next request of a client in database 1, where everything
