@@ -73,7 +73,7 @@ func (c *Ctx) sketch(k engine.Key) (b []byte, found bool, err error) {
 }
 
 // storeSketch makes b the value of k, whose deadline stays.
-func (c *Ctx) storeSketch(k engine.Key, b []byte) { c.Tx.SetRaw(k, b, engine.KeepDeadline()) }
+func (c *Ctx) storeSketch(k engine.Key, b []byte) { c.Tx.Rewrite(k, b) }
 
 func (c *Ctx) sparseLimit() int { return int(c.Host.Config().Load().HLLSparseMaxBytes) }
 

@@ -143,6 +143,8 @@ type Row struct {
 
 	parent *Row
 	index  int // among all rows of the table
+	// plainKeys: one range of arguments holds all keys (see hasPlainKeys).
+	plainKeys bool
 }
 
 // Index numbers the rows of a table, subcommands included, from 0; see

@@ -41,10 +41,12 @@ func build(groups ...[]Row) (*Table, error) {
 				return nil, err
 			}
 			r.index = t.number()
+			r.plainKeys = hasPlainKeys(r)
 			seen := map[string]bool{}
 			for j := range r.Subs {
 				s := &r.Subs[j]
 				s.parent, s.index = r, t.number()
+				s.plainKeys = hasPlainKeys(s)
 				if seen[s.Name] {
 					return nil, fmt.Errorf("command: %s has two rows", s.FullName())
 				}
@@ -228,13 +230,7 @@ func (r *Row) KeyIndexes(dst []KeyAt, args [][]byte) (keys []KeyAt, ok bool) {
 			}
 			continue
 		}
-		last := first + s.Last
-		if s.Last < 0 {
-			last = len(args) + s.Last
-			if s.Limit > 1 {
-				last = first + (len(args)-first)/s.Limit - 1
-			}
-		}
+		last := s.last(first, len(args))
 		for k := first; k <= last && k < len(args); k += s.Step {
 			dst = append(dst, KeyAt{k, flags})
 		}
@@ -243,6 +239,27 @@ func (r *Row) KeyIndexes(dst []KeyAt, args [][]byte) (keys []KeyAt, ok bool) {
 		dst = append(dst, r.MoreKeys(r, args)...)
 	}
 	return dst, true
+}
+
+// last is the index of the last key of n arguments, the first one given.
+func (s *KeySpec) last(first, n int) int {
+	switch {
+	case s.Last >= 0:
+		return first + s.Last
+	case s.Limit > 1:
+		return first + (n-first)/s.Limit - 1
+	}
+	return n + s.Last
+}
+
+// hasPlainKeys reports whether all keys of a row are a range of arguments that
+// begins at a fixed place.
+func hasPlainKeys(r *Row) bool {
+	if len(r.Keys) != 1 || r.MoreKeys != nil || r.Scope != nil {
+		return false
+	}
+	s := &r.Keys[0]
+	return s.Flags&NotKey == 0 && !s.Unknown && s.Keyword == "" && s.CountStep == 0 && s.Index > 0
 }
 
 // begin is the index of the first key, 0 where the spec does not apply.
@@ -278,6 +295,14 @@ func (c *Ctx) NeedsWorld() bool {
 func (c *Ctx) Scope(dst []engine.Key) []engine.Key {
 	if c.Row.Scope != nil {
 		return append(dst, c.Row.Scope(c)...)
+	}
+	if c.Row.plainKeys {
+		s := &c.Row.Keys[0]
+		last := s.last(s.Index, len(c.Args))
+		for i := s.Index; i <= last && i < len(c.Args); i += s.Step {
+			dst = append(dst, c.Key(i))
+		}
+		return dst
 	}
 	var buf [8]KeyAt
 	at, _ := c.Row.KeyIndexes(buf[:0], c.Args)

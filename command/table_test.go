@@ -317,3 +317,37 @@ func TestFits(t *testing.T) {
 		t.Errorf("%d lines fit", fits)
 	}
 }
+
+// TestPlainKeys: where keys are found without a look at the specs they are the
+// same ones.
+func TestPlainKeys(t *testing.T) {
+	table, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	plain := 0
+	for _, r := range table.Rows() {
+		if !r.plainKeys {
+			continue
+		}
+		plain++
+		for n := max(r.Arity, -r.Arity); n < 9; n++ {
+			args := [][]byte{[]byte(r.Name), []byte("1"), []byte("2"), []byte("3"), []byte("4"), []byte("5"), []byte("6"), []byte("7"), []byte("8")}[:n]
+			c := Ctx{Row: r, Args: args}
+			var got, want []string
+			for _, k := range c.Scope(nil) {
+				got = append(got, string(k.Name))
+			}
+			at, _ := r.KeyIndexes(nil, args)
+			for _, k := range at {
+				want = append(want, string(args[k.Index]))
+			}
+			if !slices.Equal(got, want) {
+				t.Errorf("%s with %d words: keys %v, want %v", r.Name, n, got, want)
+			}
+		}
+	}
+	if plain < 100 {
+		t.Errorf("only %d rows have plain keys", plain)
+	}
+}

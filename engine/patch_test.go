@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"geocache/clock"
@@ -106,6 +107,14 @@ func randomEdit(t *testing.T, rnd *rand.Rand, tx *Tx, name string, model map[str
 		if n, err := tx.Append(k, some); n != len(v)+len(some) || err != nil {
 			t.Fatalf("APPEND: %d, %v; want %d", n, err, len(v)+len(some))
 		}
+	case 12, 13, 14:
+		edited := append(bytes.Clone(v), "x"...)[:max(len(v), 1)]
+		for range 1 + rnd.IntN(4) {
+			at := rnd.IntN(len(edited))
+			copy(edited[at:], some[:1+rnd.IntN(len(some))])
+		}
+		model[name] = edited
+		tx.Rewrite(k, edited)
 	default:
 		longer := make([]byte, max(len(v), offset+len(some)))
 		copy(longer, v)
@@ -117,6 +126,28 @@ func randomEdit(t *testing.T, rnd *rand.Rand, tx *Tx, name string, model map[str
 	}
 	if got, _, _ := tx.Peek(k); !bytes.Equal(got, model[name]) {
 		t.Fatalf("%q in the tx: %d bytes, want %d", name, len(got), len(model[name]))
+	}
+}
+
+// TestRewriteIsSmall: what differs is what the log gets.
+func TestRewriteIsSmall(t *testing.T) {
+	r := newRegion("a", clock.NewManual(startMs), 1, 1, alone())
+	val := bytes.Repeat([]byte("0123456789ab"), 1000)
+	for range 2 { // the second one is edited where it lies
+		val[15], val[9000], val[9001] = val[15]+1, val[9000]+1, val[9001]+1
+		if err := r.do(func(tx *Tx) { tx.Rewrite(key("k"), val) }, "k"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var sizes []int
+	for o := range r.own[1].Ops() {
+		sizes = append(sizes, len(o.Value))
+	}
+	if len(r.own) != 2 || !slices.Equal(sizes, []int{1, 2}) {
+		t.Errorf("%d batches, the second with ops of %v bytes", len(r.own), sizes)
+	}
+	if v, _ := r.get("k"); v != string(val) {
+		t.Error("another value")
 	}
 }
 

@@ -524,7 +524,7 @@ func (t *table) fits(ref slab.Ref, size int, moves bool) bool {
 		return false
 	}
 	want := slab.ClassSize(size)
-	return want == have || size >= roomFrom && have <= 2*want+1<<20
+	return slab.Fits(size, have) || size >= roomFrom && have <= 2*want+1<<20
 }
 
 // room is the value of x where it lies in its record, at n bytes, which are not

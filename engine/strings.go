@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"bytes"
 	"errors"
 	"math"
 	"math/big"
@@ -259,6 +260,58 @@ func (t *Tx) patch(k Key, x *entry, offset int, val []byte) bool {
 	t.touchMade(u.x, true)
 	t.done(k, u)
 	return true
+}
+
+const (
+	// patchGap is how many equal bytes end a run of different ones.
+	patchGap = 16
+	// maxPatches is how many runs are written apart; with more the whole value
+	// is.
+	maxPatches = 64
+)
+
+// Rewrite is SetRaw for a value made from the one under k, whose deadline stays:
+// of a large one only the bytes that differ are written.
+func (t *Tx) Rewrite(k Key, val []byte) {
+	x, err := t.stringValue(k)
+	if err == nil && x != nil && t.rewrite(k, x, t.text(x), val) {
+		return
+	}
+	t.SetRaw(k, val, KeepDeadline())
+}
+
+func (t *Tx) rewrite(k Key, x *entry, old, val []byte) bool {
+	if len(old) != len(val) {
+		return false
+	}
+	n := 0
+	for at := firstDifference(old, val); at < len(val); n++ {
+		end := at + 1
+		for i := end; i < len(val) && i-end < patchGap; i++ {
+			if old[i] != val[i] {
+				end = i + 1
+			}
+		}
+		if n == maxPatches || !t.patch(k, x, at, val[at:end]) {
+			return false
+		}
+		at = end + firstDifference(old[end:], val[end:])
+	}
+	return n > 0
+}
+
+// firstDifference is an index into a and b, which are equally long, and their
+// length where they are equal.
+func firstDifference(a, b []byte) int {
+	const block = 256 // compared at a time, which is many times faster
+	i := 0
+	for i+block <= len(a) && bytes.Equal(a[i:i+block], b[i:i+block]) {
+		i += block
+	}
+	for i < len(a) && a[i] == b[i] {
+		i++
+	}
+	return i
 }
 
 // patchUndo is what a patch overwrote.

@@ -44,6 +44,7 @@ func (s *Session) execute(args [][]byte) bool {
 		s.reject(row, rejection)
 		return s.replied()
 	}
+	s.tally.turnTo(&s.n.stats, row)
 	s.ctx = command.Ctx{Args: args, Row: row, Out: &s.out, DB: int(s.pub.db.Load()), Sess: s, Host: s.n}
 	rejection, why := s.gate(row)
 	switch {
@@ -105,13 +106,14 @@ func (s *Session) call(row *command.Row) bool {
 		s.account(row, start)
 		return true
 	}
-	var buf [4]engine.Key
 	sc := engine.Scope{World: s.ctx.NeedsWorld(), Walk: row.Has(command.Walk)}
 	if !sc.World && !sc.Walk {
-		sc.Keys = s.ctx.Scope(buf[:0])
-		sc.Walk = len(sc.Keys) == 0
+		s.keys = s.ctx.Scope(s.keys[:0])
+		sc.Keys, sc.Walk = s.keys, len(s.keys) == 0
 	}
-	if !s.run(sc, s.runFn) {
+	ran := s.run(sc, s.runFn)
+	s.forgetKeys()
+	if !ran {
 		return false
 	}
 	if s.wait != nil {
@@ -120,6 +122,17 @@ func (s *Session) call(row *command.Row) bool {
 	}
 	s.account(row, start)
 	return true
+}
+
+// maxKeptKeys is how many keys a session keeps room for.
+const maxKeptKeys = 256
+
+// forgetKeys lets go of the input that the keys of the last command lie in.
+func (s *Session) forgetKeys() {
+	if len(s.keys) > maxKeptKeys {
+		s.keys = nil
+	}
+	clear(s.keys)
 }
 
 // runTx is the function of a single command's tx; it may run more than once.
@@ -175,18 +188,44 @@ func (s *Session) run(sc engine.Scope, fn func(*engine.Tx)) bool {
 	return false
 }
 
+// tally counts a session's commands of one row until they are told to the
+// counters that all share, which costs more than a small command.
+type tally struct {
+	row           *command.Row
+	calls, micros int64
+}
+
+// turnTo tells of the commands so far if row is another than theirs.
+func (t *tally) turnTo(st *stats, row *command.Row) {
+	if t.row != row {
+		t.tell(st)
+		t.row = row
+	}
+}
+
+// tell adds what was counted to the shared counters.
+func (t *tally) tell(st *stats) {
+	if t.calls == 0 {
+		return
+	}
+	of := st.of(t.row)
+	of.calls.Add(t.calls)
+	of.micros.Add(t.micros)
+	t.calls, t.micros = 0, 0
+}
+
 // account books the finished command: calls, time, errors.
 func (s *Session) account(row *command.Row, startMicros int64) {
 	n := s.n
-	st := n.stats.of(row)
-	st.calls.Add(1)
+	s.tally.turnTo(&n.stats, row)
 	s.micros = n.opts.Micros()
-	st.micros.Add(s.micros - startMicros)
+	s.tally.calls++
+	s.tally.micros += s.micros - startMicros
 	if !row.Has(command.Control) || row.Has(command.EndsMulti) {
 		n.stats.turns.note(commandTurn, s.micros-startMicros)
 	}
 	if b := s.out.Bytes(); len(b) > s.mark && b[s.mark] == '-' {
-		st.failed.Add(1)
+		n.stats.of(row).failed.Add(1)
 		n.stats.failed(errorCode(b[s.mark+1:]))
 	}
 }

@@ -90,3 +90,31 @@ func TestPipelineClock(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+// TestVectorWithoutLog: what was written while nothing was logged is in the
+// vector, also once it is.
+func TestVectorWithoutLog(t *testing.T) {
+	r := newRig(t, "appendonly no")
+	if v := r.commit.Vector(); len(v) > 0 {
+		t.Errorf("an empty region has the vector %v", v)
+	}
+	r.do("SET a 1", "SET a 2")
+	own := r.identity().Origin
+	first := r.commit.Vector()[own]
+	if first == 0 {
+		t.Fatal("own changes are not in the vector")
+	}
+	r.do("SET a 3")
+	later := r.commit.Vector()[own]
+	if later <= first {
+		t.Errorf("the vector went from %d to %d", first, later)
+	}
+	r.do("CONFIG SET appendonly yes")
+	if _, v := r.commit.position(); v[own] < later {
+		t.Errorf("the log begins at %d, behind %d", v[own], later)
+	}
+	r.do("SET a 4")
+	if v := r.commit.Vector(); v[own] <= later {
+		t.Errorf("logged at %d, not after %d", v[own], later)
+	}
+}

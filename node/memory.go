@@ -110,7 +110,7 @@ func (n *Node) bookedBytes() int64 {
 // allows, because many shards hold blocks of many sizes, data makes room for
 // them, but no more than a part of maxmemory.
 const (
-	spreadMost  = 4 << 20
+	spreadMost  = 2 << 20
 	giveUpShare = 10
 )
 

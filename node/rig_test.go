@@ -15,13 +15,13 @@ import (
 // rig is a node with a clock of its own.
 type rig struct {
 	*Node
-	t     *testing.T
+	t     testing.TB
 	wall  *clock.Manual
 	store *persist.MemStore
 	s     *Session
 }
 
-func newRig(t *testing.T, options ...string) *rig {
+func newRig(t testing.TB, options ...string) *rig {
 	t.Helper()
 	conf, err := config.Load(config.Sources{Options: options, WorkingDir: "/"}, nil)
 	if err != nil {

@@ -68,6 +68,8 @@ type Session struct {
 	tx    *engine.Tx
 	runFn func(*engine.Tx)
 	mark  int // of out, where the running command's reply begins
+	tally tally
+	keys  []engine.Key // of the running command
 
 	authenticated bool
 	closing       bool
@@ -377,6 +379,7 @@ func (s *Session) protocolError(err error) {
 // settle is the end of every call that may have appended output: what was
 // appended belongs to the log position of this moment.
 func (s *Session) settle() {
+	s.tally.tell(&s.n.stats)
 	s.pub.inBytes.Store(int64(len(s.in)))
 	s.takeMail()
 	n := s.out.Len()

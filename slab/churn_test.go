@@ -1,6 +1,7 @@
 package slab
 
 import (
+	"math"
 	"math/rand/v2"
 	"testing"
 )
@@ -38,6 +39,37 @@ func TestChurn(t *testing.T) {
 		t.Logf("sizes %d to %d: mapped/live %.3f, %d freed, %d moved", ph.from, ph.to, ratio, freed, moved)
 		if ratio > most {
 			t.Errorf("sizes %d to %d: mapped/live is %.3f", ph.from, ph.to, ratio)
+		}
+	}
+}
+
+// TestSmallArenaOfManySizes bounds what an arena keeps beyond its blocks where
+// each of many sizes has little.
+func TestSmallArenaOfManySizes(t *testing.T) {
+	const budget = 750 << 10 // a shard of 50 MB in 64
+	for _, c := range []struct {
+		from, to float64
+		most     int64 // bytes
+	}{{16, 64, 90 << 10}, {16, 200, 110 << 10}, {100, 4000, 200 << 10}, {1000, 20_000, 160 << 10}, {16, 20_000, 210 << 10}} {
+		r := rand.New(rand.NewPCG(6, 6))
+		m := newModel(t)
+		for n, written := 0, 0; written < 20*budget; n++ {
+			size := int(c.from * math.Pow(c.to/c.from, r.Float64()))
+			for m.bytes+int64(size) > budget {
+				m.free(m.refs[r.IntN(len(m.refs))])
+			}
+			m.alloc(size, byte(n))
+			written += size
+			if n%100 == 0 {
+				m.settle()
+			}
+		}
+		m.settle()
+		m.verify()
+		waste := m.a.MappedBytes() - m.a.LiveBytes()
+		t.Logf("sizes %.0f to %.0f: %d KB beyond %d KB", c.from, c.to, waste>>10, m.a.LiveBytes()>>10)
+		if waste > c.most {
+			t.Errorf("sizes %.0f to %.0f: %d KB beyond the blocks, at most %d KB wanted", c.from, c.to, waste>>10, c.most>>10)
 		}
 	}
 }

@@ -2,9 +2,8 @@ package slab
 
 import "math/bits"
 
-// Size classes, in bytes: steps of 4 to 256, of 8 to 512, then at most 6 %
-// apart to 32 KB. From 512 on a class is the size that fills a page without a
-// rest, where there is one within its 6 %.
+// Size classes, in bytes: steps of 4 to 256, of 8 to 512, then 16 steps in each
+// doubling to 32 KB.
 const (
 	fineEnd   = 256
 	middleEnd = 512
@@ -12,46 +11,41 @@ const (
 
 	fineClasses   = fineEnd / 4
 	middleClasses = fineClasses + (middleEnd-fineEnd)/8
-	wideStep      = 8 // the wide classes are multiples of it
+	wideBits      = 4 // 1<<wideBits classes in each doubling
+	allClasses    = middleClasses + 6<<wideBits
 )
 
-// wideSizes are the classes above middleEnd, ascending; wideIndex gives, for
-// a size in steps above middleEnd, the position in wideSizes. Both are
-// constants in all but the language's sense.
-var wideSizes, wideIndex = wideClasses()
-
-func wideClasses() (sizes []int, index [(maxSmall - middleEnd) / wideStep]uint8) {
-	for size := middleEnd; size < maxSmall; {
-		next := size * 106 / 100
-		perPage := (pageBytes + next - 1) / next
-		if fit := pageBytes / perPage / wideStep * wideStep; fit > size {
-			next = fit
-		}
-		next = min(next/wideStep*wideStep, maxSmall)
-		for n := size; n < next; n += wideStep {
-			index[(n-middleEnd)/wideStep] = uint8(len(sizes))
-		}
-		sizes = append(sizes, next)
-		size = next
-	}
-	return sizes, index
-}
-
-// Every class has a page that is not full. In an arena that holds little these
-// would be much of its memory, so it uses few of the classes above coarseFrom.
+// Every class in use has a page that is not full. In an arena that holds little
+// these would be much of its memory, so it opens classes only in proportion to
+// its blocks, and uses coarser ones beyond: one in classBudget bytes, or a few.
 const (
-	coarseFrom  = 2048
-	coarseSteps = 4 // in each doubling
-	fineBytes   = 64 << 20
+	classBudget = 64 << 10
+	fewClasses  = 4
 )
 
-// coarse is n rounded up to one of the sizes that small arenas use.
-func coarse(n int) int {
-	step := 1 << (bits.Len(uint(n-1)) - 1) / coarseSteps
-	return roundUp(n, step)
+const (
+	tinyClasses = 64 / 4                      // of blocks up to 64 bytes
+	bigClasses  = middleClasses + 2<<wideBits // from here on blocks are above 2 KB
+)
+
+// coarse is the class that is used where class k is not to be opened: the
+// second or fourth step of four.
+func coarse(k int) int {
+	if k < tinyClasses || k >= middleClasses && k < bigClasses {
+		return k | 1
+	}
+	return k | 3
 }
 
-// classOf is the class of a block of n bytes, 1 <= n <= maxSmall.
+// choose is the class for a new block that class k has no room for.
+func (a *Arena) choose(k int) int {
+	if k < len(a.classes) && a.classes[k].places > 0 || a.open < fewClasses+int(a.liveBytes/classBudget) {
+		return k
+	}
+	return coarse(k)
+}
+
+// classOf is the least class with room for n bytes, 1 <= n <= maxSmall.
 func classOf(n int) int {
 	switch {
 	case n <= fineEnd:
@@ -62,7 +56,9 @@ func classOf(n int) int {
 	case n <= middleEnd:
 		return fineClasses + (n-fineEnd-1)/8
 	default:
-		return middleClasses + int(wideIndex[(n-middleEnd-1)/wideStep])
+		double := bits.Len(uint(n-1)) - bits.Len(middleEnd)
+		step := (n-1)>>(double+bits.Len(middleEnd)-1-wideBits) - 1<<wideBits
+		return middleClasses + double<<wideBits + step
 	}
 }
 
@@ -74,12 +70,14 @@ func classBytes(k int) int {
 	case k < middleClasses:
 		return fineEnd + 8*(k-fineClasses+1)
 	default:
-		return wideSizes[k-middleClasses]
+		double, step := (k-middleClasses)>>wideBits, (k-middleClasses)&(1<<wideBits-1)
+		return (1<<wideBits + step + 1) * middleEnd << double >> wideBits
 	}
 }
 
-// ClassSize is what a block of n bytes costs, in bytes. In an arena with little
-// data a block above 2 KB may cost up to a quarter more.
+// ClassSize is the least that a block of n bytes costs, in bytes. Where an arena
+// holds little in many sizes a block costs up to 4 bytes more, above 64 bytes 12,
+// above 256 an eighth, and above 2 KB a quarter.
 func ClassSize(n int) int {
 	if n > maxSmall {
 		return roundUp(n, systemPage)
@@ -90,5 +88,8 @@ func ClassSize(n int) int {
 // Fits reports whether have is a length of block that an arena chooses for n
 // bytes.
 func Fits(n, have int) bool {
-	return have == ClassSize(n) || n > coarseFrom && n <= maxSmall && have == classBytes(classOf(coarse(n)))
+	if have == ClassSize(n) {
+		return true
+	}
+	return n <= maxSmall && have == classBytes(coarse(classOf(n)))
 }

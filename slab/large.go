@@ -3,12 +3,20 @@ package slab
 import "slices"
 
 // A freed large block keeps its memory, idle, while idle blocks are few and no
-// more than idleFloor and a share of the live large blocks together.
+// more than a share of the live large blocks. An arena with nearly no blocks may
+// keep up to idleFloor: less by a part of its blocks, because there are many
+// arenas where there is much.
 const (
 	idleFloor  = 128 << 10 // bytes
-	idleShare  = 32
+	floorShare = 8
+	idleShare  = 16
 	idleBlocks = 16
 )
+
+// idleMost is what idle blocks may be, in bytes.
+func (a *Arena) idleMost() int64 {
+	return max(idleFloor-a.liveBytes/floorShare, 0) + a.largeBytes/idleShare
+}
 
 func (a *Arena) allocLarge(n int) Ref {
 	if n > maxBlock {
@@ -61,7 +69,7 @@ func (a *Arena) freeLarge(r Ref) {
 	a.blocks--
 	a.liveBytes -= size
 	a.largeBytes -= size
-	limit := idleFloor + a.largeBytes/idleShare
+	limit := a.idleMost()
 	if size > limit {
 		a.unmapLarge(p)
 	} else {

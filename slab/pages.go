@@ -13,6 +13,9 @@ func (a *Arena) refill(k int) uint32 {
 	if p == 0 {
 		p = a.takePage(c.poolOf(classBytes(k)))
 		a.carve(p, k)
+		if c.places == 0 {
+			a.open++
+		}
 		c.places += int64(a.pages[p].capacity)
 		c.room += int64(a.pages[p].capacity)
 	} else {
@@ -30,11 +33,12 @@ func (a *Arena) refill(k int) uint32 {
 // one with the least waste, if all of the class were in such pages and the last
 // of them half empty.
 func (c *class) poolOf(size int) int {
-	best, least := len(poolPageBytes)-1, int64(math.MaxInt64)
-	for i, page := range poolPageBytes {
-		rest := int64(page%size + pageCost)
-		waste := int64(page/2) + c.places*int64(size)*rest/int64(page)
-		if page >= minPlaces*size && waste < least {
+	best, least := pools-1, int64(math.MaxInt64)
+	bytes := c.places * int64(size)
+	for i := (size - 1) / systemPage; i < pools; i++ {
+		page := (i + 1) * systemPage
+		waste := int64(page/2) + bytes*int64(page%size+pageCost)/int64(page)
+		if waste < least {
 			best, least = i, waste
 		}
 	}
@@ -98,8 +102,12 @@ func (a *Arena) shrunk(p uint32) {
 		if pg.list != sparse {
 			c.room -= int64(pg.capacity)
 		}
-		a.unlink(&c.heads[pg.list], p)
-		c.places -= int64(pg.capacity)
+		if pg.list != full { // as a page of one block was
+			a.unlink(&c.heads[pg.list], p)
+		}
+		if c.places -= int64(pg.capacity); c.places == 0 {
+			a.open--
+		}
 		c.setCurrent()
 		a.retire(p)
 	} else {
@@ -136,12 +144,11 @@ func (a *Arena) thin(c *class) {
 func (a *Arena) takePage(which int) uint32 {
 	po := &a.pools[which]
 	if po.hot == 0 && po.cold == 0 {
-		a.mapChunk(po, poolPageBytes[which])
+		a.mapChunk(po, (which+1)*systemPage)
 	}
 	p := po.hot
 	if p != 0 {
-		a.unlink(&po.hot, p)
-		po.hotPages--
+		a.unhot(po, p)
 	} else {
 		p = po.cold
 		a.unlink(&po.cold, p)
@@ -166,8 +173,15 @@ func (a *Arena) mapChunk(po *pool, bytes int) {
 	po.coldPages += pages
 }
 
-// retire takes a page without blocks out of its class. A few pages stay hot, in
-// proportion to those in use.
+// Hot pages of all lengths together are no more than hotFloor bytes and a share
+// of the arena's memory.
+const (
+	hotFloor = 16 << 10
+	hotShare = 64
+)
+
+// retire takes a page without blocks out of its class. It stays hot, in place of
+// pages that came to be so earlier.
 func (a *Arena) retire(p uint32) {
 	pg := &a.pages[p]
 	a.checks.retire(pg)
@@ -176,13 +190,30 @@ func (a *Arena) retire(p uint32) {
 	po := pg.chunk.pool
 	po.usedPages--
 	a.link(&po.hot, p)
-	po.hotPages++
-	for po.hotPages > 1+po.usedPages/64 {
+	a.hotBytes += int64(pg.touched) * granuleBytes
+	limit := hotFloor + a.mappedBytes/hotShare
+	for i := range a.pools {
+		if other := &a.pools[i]; other != po {
+			a.coolTo(other, limit)
+		}
+	}
+	a.coolTo(po, limit)
+}
+
+// coolTo takes hot pages of a pool until those of all are no more than limit
+// bytes.
+func (a *Arena) coolTo(po *pool, limit int64) {
+	for a.hotBytes > limit && po.hot != 0 {
 		p := po.hot
-		a.unlink(&po.hot, p)
-		po.hotPages--
+		a.unhot(po, p)
 		a.cool(po, p)
 	}
+}
+
+// unhot takes a page from its pool's hot ones.
+func (a *Arena) unhot(po *pool, p uint32) {
+	a.unlink(&po.hot, p)
+	a.hotBytes -= int64(a.pages[p].touched) * granuleBytes
 }
 
 // cool gives the memory of a page without a class back to the system, and its
@@ -205,8 +236,7 @@ func (a *Arena) unmapChunk(c *chunk) {
 	for _, p := range c.numbers {
 		pg := &a.pages[p]
 		if pg.touched > 0 {
-			a.unlink(&po.hot, p)
-			po.hotPages--
+			a.unhot(po, p)
 			a.mappedBytes -= int64(pg.touched) * granuleBytes
 		} else {
 			a.unlink(&po.cold, p)

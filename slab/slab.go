@@ -5,13 +5,14 @@
 // Source handed out.
 //
 // The idea. An Arena takes chunks (up to 1 MB) from its Source and cuts them
-// into pages of 64 KB, each for blocks of one size class. The classes stand so
-// close that a block wastes a few bytes, or 6 % above 512 bytes. There are many
-// classes and many arenas, so a class with little in it uses pages of 4
-// or 16 KB, and a small arena fewer classes above 2 KB. A Ref is a page number
-// and the block's place in the page in 4-byte granules: it stays 32 bits wide,
-// survives the growth of every table, and means nothing outside its arena. A
-// block above 32 KB has a mapping and a page number of its own.
+// into pages of up to 64 KB, each for blocks of one size class. The classes
+// stand so close that a block wastes a few bytes, or 6 % above 512 bytes. There
+// are many classes and many arenas, and each class has a page that is not full;
+// so the more a class holds, the longer its pages are, and a small arena uses
+// fewer classes. A Ref is a page number and the block's place in the page in
+// 4-byte granules: it stays 32 bits wide, survives the growth of every table,
+// and means nothing outside its arena. A block above 32 KB has a mapping and a
+// page number of its own.
 //
 //	Ref  = page number (18 bits) | granule (14 bits)
 //	page = blocks handed out once, some free now (linked through their own
@@ -74,14 +75,12 @@ const (
 	maxBlock     = 1 << 30
 )
 
-// poolPageBytes are the lengths of pages, and pageCost is what a page costs in
-// bytes beside its memory: its entry in the table, and its part in the work.
-var poolPageBytes = [...]int{pageBytes / 16, pageBytes / 4, pageBytes}
+// pools is how many lengths pages have: the multiples of the system's page.
+const pools = pageBytes / systemPage
 
+// pageCost is what a page costs in bytes beside its memory: its entry in the
+// table, and its part in the work.
 const pageCost = 256
-
-// minPlaces is the least number of blocks for which a short page is taken.
-const minPlaces = 4
 
 // The lists of a class: pages by fullness in eighths, then the sparse ones. A
 // full page is in no list.
@@ -112,9 +111,9 @@ type page struct {
 
 // pool holds the pages of one length that have no class.
 type pool struct {
-	hot, cold           uint32 // lists; the cold pages are discarded
-	hotPages, coldPages int
-	usedPages           int // pages of this length with a class
+	hot, cold uint32 // lists; the cold pages are discarded
+	coldPages int
+	usedPages int // pages of this length with a class
 }
 
 // chunk is memory got in one piece and cut into pages.
@@ -139,8 +138,10 @@ type Arena struct {
 	pages   []page   // by number; number 0 is not used
 	numbers []uint32 // numbers below len(pages) that name nothing
 	classes []class  // up to the largest class ever used
+	open    int      // classes that have pages
 
-	pools [len(poolPageBytes)]pool
+	pools    [pools]pool // of pages of 1, 2, ... system pages
+	hotBytes int64       // of the hot pages
 
 	idle                  []uint32 // freed large blocks kept for reuse, the oldest first
 	idleBytes, largeBytes int64    // of these; of the live large blocks
@@ -169,16 +170,17 @@ func (a *Arena) Blocks() int { return a.blocks }
 func (a *Arena) SparseBytes() int64 { return a.sparseBytes }
 
 // Alloc returns a new block of at least n bytes, 1 <= n <= 1<<30, with
-// undefined contents. It panics when all page numbers are taken: some 16 GB of
+// undefined contents. It panics when all page numbers are taken: some 10 GB of
 // blocks up to 32 KB, more of large ones.
 func (a *Arena) Alloc(n int) Ref {
 	if n > maxSmall {
 		return a.allocLarge(n)
 	}
-	if n > coarseFrom && a.liveBytes < fineBytes {
-		n = coarse(n)
+	k := classOf(n)
+	if k >= len(a.classes) || a.classes[k].current == 0 {
+		k = a.choose(k)
 	}
-	return a.allocSmall(classOf(n))
+	return a.allocSmall(k)
 }
 
 // allocSmall returns a new block of class k.

@@ -209,7 +209,7 @@ func TestClasses(t *testing.T) {
 			t.Fatalf("%d bytes cost %d, the size before %d", n, size, last)
 		case n <= fineEnd && size >= n+4, n > fineEnd && n <= middleEnd && size >= n+8:
 			t.Fatalf("%d bytes cost %d", n, size)
-		case size != last && n > middleEnd && float64(size) > 1.06*float64(last):
+		case size != last && n > middleEnd && size-last > last>>wideBits:
 			t.Fatalf("a class of %d follows one of %d", size, last)
 		}
 		last = size
@@ -217,8 +217,14 @@ func TestClasses(t *testing.T) {
 	if last != maxSmall {
 		t.Fatalf("the last class is %d", last)
 	}
-	if n := middleClasses + len(wideSizes); n > 200 {
-		t.Fatalf("%d classes", n)
+	for k := range allClasses {
+		if got := classOf(classBytes(k)); got != k || classOf(classBytes(k)-3) != k {
+			t.Fatalf("class %d, of %d bytes, reads as %d", k, classBytes(k), got)
+		}
+		size, coarser := classBytes(k), classBytes(coarse(k))
+		if more := coarser - size; more < 0 || size <= 64 && more > 4 || size > 64 && more > max(12, size/5) || !Fits(size, coarser) {
+			t.Fatalf("for %d bytes an arena of many sizes uses %d", size, coarser)
+		}
 	}
 	for _, n := range []int{maxSmall + 1, 1 << 20, 1<<20 + 1, maxBlock} {
 		if size := ClassSize(n); size < n || size >= n+systemPage || size%systemPage != 0 {
@@ -234,7 +240,7 @@ func TestEmptyArenaHoldsNothing(t *testing.T) {
 		t.Fatal("an empty arena holds memory")
 	}
 	m.alloc(10, 1)
-	if m.src.bytes != poolPageBytes[0] || m.a.MappedBytes() != systemPage {
+	if m.src.bytes != systemPage || m.a.MappedBytes() != systemPage {
 		t.Fatalf("one block maps %d, counted %d", m.src.bytes, m.a.MappedBytes())
 	}
 	m.alloc(100000, 1)

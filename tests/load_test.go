@@ -74,14 +74,22 @@ func load(s *Server, n int, appendTo func(buf []byte, i int) []byte) error {
 			return err
 		}
 		for range last - first {
-			line, err := in.ReadSlice('\n')
-			if err != nil {
+			if err := skipReply(in); err != nil {
 				return err
 			}
-			if line[0] == '-' {
-				return errors.New(strings.TrimSpace(string(line)))
-			}
 		}
+	}
+	return nil
+}
+
+// skipReply reads a reply of one line, which is to be no error.
+func skipReply(in *bufio.Reader) error {
+	line, err := in.ReadSlice('\n')
+	if err != nil {
+		return err
+	}
+	if line[0] == '-' {
+		return errors.New(strings.TrimSpace(string(line)))
 	}
 	return nil
 }
@@ -184,11 +192,17 @@ func awaitEmpty(s *Server, limit time.Duration) error {
 func residentBytes(t *testing.T, s *Server) int64 {
 	t.Helper()
 	time.Sleep(2 * time.Second)
+	return statusBytes(t, s, "VmRSS")
+}
+
+// statusBytes is a field of the process's status, in bytes.
+func statusBytes(t *testing.T, s *Server, field string) int64 {
+	t.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.cmd.Process.Pid))
 	if err != nil {
 		t.Skipf("SKIP: resident sizes are read from /proc: %v", err)
 	}
-	_, rest, _ := strings.Cut(string(status), "VmRSS:")
+	_, rest, _ := strings.Cut(string(status), field+":")
 	kb, err := strconv.ParseInt(strings.Fields(rest + " x")[0], 10, 64)
 	if err != nil {
 		t.Fatal(err)

@@ -15,7 +15,7 @@ const (
 
 // leafMax is, by Shape, the size above which a leaf is split; a class size, so that full leaves waste nothing. Keyed leaves
 // are searched with comparisons and changed in their middle, so they are smaller.
-var leafMax = [...]int{Keyed: slab.ClassSize(960), Sequence: slab.ClassSize(2000)}
+var leafMax = [...]int{Keyed: slab.ClassSize(992), Sequence: slab.ClassSize(2000)}
 
 // evenBit marks, in the field of end, a leaf whose elements are all of one packed size, so that offsets are computed. A
 // leaf may be even without being marked.
