@@ -269,7 +269,7 @@ func (p *Parser) reset() {
 	if cap(spans) > maxKeptArgs {
 		spans = nil
 	}
-	*p = Parser{limits: p.limits, spans: spans, args: p.args}
+	p.left, p.spans, p.pos, p.scanned, p.bulkLen, p.inBulk, p.need = 0, spans, 0, 0, 0, false, 0
 }
 
 func (p *Parser) inline(buf []byte) ([][]byte, int, error) {
