@@ -131,7 +131,7 @@ func (c *Ctx) bits(fail resp.Error, missing int64) (val []byte, ok bool) {
 
 func bitCount(c *Ctx) {
 	r, fail := bitRange(c.Args[2:], unitLast)
-	if fail == "" && len(c.Args) == 3 {
+	if len(c.Args) == 3 {
 		fail = resp.ErrSyntax
 	}
 	if val, ok := c.bits(fail, 0); ok {

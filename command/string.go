@@ -94,7 +94,12 @@ func setRange(c *Ctx) {
 	case offset < 0:
 		c.Fail(resp.ErrOffsetRange)
 		return
-	case len(c.Args[3]) > 0 && !c.fits(offset, len(c.Args[3])):
+	}
+	if len(c.Args[3]) > 0 && !c.fits(offset, len(c.Args[3])) {
+		if _, _, err := c.Tx.Peek(c.Key(1)); err != nil {
+			c.FailWith(err)
+			return
+		}
 		c.Fail(resp.ErrStringTooLong)
 		return
 	}

@@ -2,6 +2,7 @@ package command
 
 import (
 	"math"
+	"strconv"
 
 	"geocache/engine"
 	"geocache/resp"
@@ -77,6 +78,11 @@ func zAdd(c *Ctx) {
 }
 
 func zIncrBy(c *Ctx) {
+	// As in Redis the words that ZADD knows are not numbers that went wrong.
+	if scoreOption(c.word(2)) != 0 {
+		c.Fail(resp.ErrSyntax)
+		return
+	}
 	delta, ok := resp.ParseFloat(c.Args[2])
 	if !ok {
 		c.Fail(resp.ErrNotFloat)
@@ -303,8 +309,26 @@ func (c *Ctx) pair(member []byte, score float64) {
 
 func zScan(c *Ctx) {
 	z, err := c.Tx.ZSet(c.Key(1))
+	small := false
+	if z != nil {
+		name, _ := c.Tx.Encoding(c.Key(1))
+		small = name == "listpack"
+	}
 	c.scanCollection(z, err, scannedMembers, func(w *resp.Writer, val []byte) {
 		var buf [32]byte
-		w.Bulk(resp.AppendDouble(buf[:0], engine.ScoreOf(val), w.Compat()))
+		w.Bulk(appendScanned(buf[:0], engine.ScoreOf(val), small, w.Compat()))
 	})
+}
+
+// appendScanned appends a score as ZSCAN shows it: of a small sorted set as its
+// listpack keeps it, where whole numbers are integers, of a large one with 17
+// digits whatever the version.
+func appendScanned(dst []byte, score float64, small bool, compat resp.Compat) []byte {
+	switch {
+	case !small:
+		compat = resp.Compat70
+	case score == math.Trunc(score) && math.Abs(score) <= math.MaxInt64/2:
+		return strconv.AppendInt(dst, int64(score), 10)
+	}
+	return resp.AppendDouble(dst, score, compat)
 }

@@ -141,7 +141,7 @@ func (e *Engine) settle(s *shard, t *table, db int, x *entry, p *Params, nowMs i
 		return
 	}
 	if x.state.ValueStamp != was.ValueStamp || !baseAlive(&x.state) {
-		x.flags &^= fRaw | fHasRow | fOnDisk | fToken
+		x.flags &^= fMade | fHasRow | fOnDisk | fToken
 		if x.keepStamp && !p.Merging {
 			x.flags |= fToken
 		}

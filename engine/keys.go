@@ -105,7 +105,7 @@ func (t *Tx) encoding(x *entry) string {
 	switch _, isInt := parseInt(v); {
 	case x.flags&fRaw != 0:
 		return "raw"
-	case isInt:
+	case isInt && x.flags&fText == 0:
 		return "int"
 	case len(v) <= embstrLimit:
 		return "embstr"
@@ -188,7 +188,7 @@ func (t *Tx) Copy(src, dst Key) bool {
 		return true
 	}
 	val := append([]byte(nil), t.text(x)...)
-	t.setOwned(dst, val, DeadlineAt(deadlineOf(&x.state)), x.flags&fRaw)
+	t.setOwned(dst, val, DeadlineAt(deadlineOf(&x.state)), x.flags&fMade)
 	return true
 }
 

@@ -48,6 +48,13 @@ const (
 	fShadow                        // of the collection only hidden members are left
 )
 
+// fText, of a string: OBJECT ENCODING never says int. The bit means something
+// else of a collection.
+const fText = fShadow
+
+// fMade are the flags that tell how a string was made.
+const fMade = fRaw | fText
+
 // fAway are the flags of a collection whose members lie on disk.
 const fAway = fColl | fOnDisk
 
@@ -133,7 +140,8 @@ func putDeadline(b []byte, ms int64) {
 	binary.LittleEndian.PutUint16(b[4:], uint16(ms>>32))
 }
 
-// maxDeadlineMs is what the field can hold; a later one lives in a full state.
+// maxDeadlineMs is what the field can hold; a later one lives in a full state,
+// and the field says this one.
 const maxDeadlineMs = 1<<48 - 1
 
 func (r rec) expired(nowMs int64) bool {
@@ -196,7 +204,7 @@ type entry struct {
 }
 
 // kept are the flags that state and coll do not say.
-const kept = fDirty | fHasRow | fOnDisk | fTold | fRaw | fToken | fCopied
+const kept = fDirty | fHasRow | fOnDisk | fTold | fMade | fToken | fCopied
 
 // open makes x the opened form of r.
 func (x *entry) open(e *Engine, r rec, hash uint64) {
@@ -345,6 +353,9 @@ func plain(s *op.KeyState, coll *content) bool {
 func (e *Engine) shape(x *entry, p *Params) shape {
 	s := &x.state
 	sh := shape{flags: x.flags & kept, deadline: deadlineOf(s)}
+	if sh.deadline != 0 {
+		sh.deadline = min(max(sh.deadline, 1), maxDeadlineMs)
+	}
 	if x.exists() {
 		sh.flags |= fLive
 		if sh.deadline != 0 {
@@ -384,7 +395,7 @@ func (e *Engine) shape(x *entry, p *Params) shape {
 		}
 	}
 	if x.coll != nil {
-		sh.flags |= fColl
+		sh.flags = sh.flags&^fText | fColl
 		if x.coll.gone() {
 			sh.flags |= fShadow
 		}

@@ -159,7 +159,7 @@ func (t *Tx) setOwned(k Key, val []byte, exp Expiry, flags recFlags) clock.Stamp
 		s.DeadlineStamp, s.DeadlineMs = st, deadline
 	}
 	normalize(s)
-	u.x.flags = u.x.flags&^(fRaw|fHasRow|fOnDisk|fToken) | flags
+	u.x.flags = u.x.flags&^(fMade|fHasRow|fOnDisk|fToken) | flags
 	t.touchMade(u.x, live)
 	t.done(k, u)
 	return st
@@ -171,14 +171,14 @@ func (t *Tx) expired(s *op.KeyState) bool { return expiredAt(s, t.now) }
 func (t *Tx) removeState(u *undo, floors []op.Floor) {
 	st := t.emit(func(b *op.Builder) clock.Stamp { return b.Remove(u.db, u.x.key, floors) })
 	join(&u.x.state, &op.KeyState{Dead: st, Floors: floors})
-	u.x.flags &^= fRaw | fHasRow | fOnDisk | fToken
+	u.x.flags &^= fMade | fHasRow | fOnDisk | fToken
 }
 
 // removeSeen emits a RemoveSeen and applies it to u's entry.
 func (t *Tx) removeSeen(u *undo, seen clock.Stamp, floors []op.Floor) {
 	t.emit(func(b *op.Builder) clock.Stamp { return b.RemoveSeen(u.db, u.x.key, seen, floors) })
 	join(&u.x.state, &op.KeyState{Dead: seen, Floors: floors})
-	u.x.flags &^= fRaw | fHasRow | fOnDisk | fToken
+	u.x.flags &^= fMade | fHasRow | fOnDisk | fToken
 }
 
 // Append adds val to the end of the string and returns the new length.
@@ -384,7 +384,7 @@ func (t *Tx) IncrFloat(k Key, delta []byte) ([]byte, error) {
 		t.count(k, op.Float(d))
 		return t.text(t.value(k)), nil
 	}
-	t.setOwned(k, text, modify, 0)
+	t.setOwned(k, text, modify, fText)
 	return text, nil
 }
 
