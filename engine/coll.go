@@ -480,6 +480,16 @@ const (
 
 func (t *Tx) logUndo(u collUndo) { t.collUndo = append(t.collUndo, u) }
 
+// quiet takes the stamp of an op that nobody consumes, and reports whether it is
+// one: then the op need not be made.
+func (t *Tx) quiet() bool {
+	if t.p.Recording {
+		return false
+	}
+	t.ops.Stamp()
+	return true
+}
+
 // keep copies an element into memory that lasts as long as the tx.
 func (t *Tx) keep(el tree.Elem) tree.Elem {
 	n := len(el.Key) + len(el.Val) + len(el.Ext)
@@ -496,6 +506,9 @@ func (t *Tx) keep(el tree.Elem) tree.Elem {
 	}
 	return tree.Elem{Key: cut(el.Key), Val: cut(el.Val), Ext: cut(el.Ext)}
 }
+
+// keepBytes is keep for bytes alone.
+func (t *Tx) keepBytes(b []byte) []byte { return t.keep(tree.Elem{Val: b}).Val }
 
 // undoColls takes back all changes of trees, the last one first.
 func (t *Tx) undoColls() {
@@ -680,10 +693,16 @@ func (m *editing) seen() op.Seen {
 
 // emitPut and emitTake tell the log of a member.
 func (m *editing) emitPut(part op.Part, el op.Elem) {
+	if m.t.quiet() {
+		return
+	}
 	m.t.emit(func(b *op.Builder) clock.Stamp { return b.Put(m.db, m.x.key, m.c.typ, part, el, m.seen()) })
 }
 
 func (m *editing) emitTake(part op.Part, member []byte) {
+	if m.t.quiet() {
+		return
+	}
 	m.t.emit(func(b *op.Builder) clock.Stamp { return b.Take(m.db, m.x.key, m.c.typ, part, member, m.seen()) })
 }
 
@@ -692,10 +711,16 @@ func (m *editing) emitMeta() {
 }
 
 func (m *editing) emitInsert(rank int, el op.Elem) {
+	if m.t.quiet() {
+		return
+	}
 	m.t.emit(func(b *op.Builder) clock.Stamp { return b.Insert(m.db, m.x.key, rank, el) })
 }
 
 func (m *editing) emitCut(rank, n int) {
+	if m.t.quiet() {
+		return
+	}
 	m.t.emit(func(b *op.Builder) clock.Stamp { return b.Cut(m.db, m.x.key, rank, n) })
 }
 

@@ -104,6 +104,7 @@ type Engine struct {
 	databases int
 	rand      *clock.Rand
 	sink      Sink
+	events    Events // the sink, if it is told of them
 	params    atomic.Pointer[Params]
 	fault     Fault
 	pages     slab.Source
@@ -224,6 +225,7 @@ func New(o Options) *Engine {
 	for i := range n {
 		e.shards = append(e.shards, &shard{index: i, dbs: make([]*table, o.Databases), watches: map[watchKey][]*Watch{}})
 	}
+	e.events, _ = o.Sink.(Events)
 	e.makeGroups()
 	for i := range e.dbMap {
 		e.dbMap[i] = i
@@ -388,7 +390,14 @@ func (e *Engine) put(s *shard, t *table, db int, x *entry, p *Params) {
 		s.dirty = append(s.dirty, RowKey{db, string(x.key)})
 	}
 	e.store(t, x, p)
-	e.used.Add(t.grew())
+	e.use(t)
+}
+
+// use brings what is in use up to date with a table that changed.
+func (e *Engine) use(t *table) {
+	if by := t.grew(); by != 0 {
+		e.used.Add(by)
+	}
 }
 
 // opened is the entry of a key outside of any tx, its record opened; ok is

@@ -84,9 +84,8 @@ func (t *Tx) replaced(k Key) {
 
 // listener is who is told of events of a class, or nil.
 func (e *Engine) listener(class EventClass) Events {
-	to, ok := e.sink.(Events)
-	if !ok || to.WantedEvents()&class == 0 {
+	if e.events == nil || e.events.WantedEvents()&class == 0 {
 		return nil
 	}
-	return to
+	return e.events
 }

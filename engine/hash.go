@@ -180,7 +180,6 @@ func (t *Tx) HashSet(k Key, pairs [][]byte, ch FieldChange) (added int, err erro
 	if err != nil {
 		return 0, err
 	}
-	var ext [16]byte
 	for i := 0; i+1 < len(pairs); i += 2 {
 		ms := ch.DeadlineMs
 		old, rank, found := m.c.find(pairs[i])
@@ -190,12 +189,22 @@ func (t *Tx) HashSet(k Key, pairs [][]byte, ch FieldChange) (added int, err erro
 		case ch.Keep:
 			ms = fieldDeadline(old.Ext)
 		}
-		el := op.Elem{Key: pairs[i], Val: pairs[i+1], Ext: appendDeadline(ext[:0], ms)}
+		el := op.Elem{Key: pairs[i], Val: pairs[i+1], Ext: t.keepDeadline(ms)}
 		m.putFound(el, old, rank, found)
 		m.emitPut(op.Main, el)
 	}
 	m.done(k)
 	return added, nil
+}
+
+// keepDeadline is the annotation with a field's deadline, in memory that lasts as
+// long as the tx.
+func (t *Tx) keepDeadline(ms int64) []byte {
+	if ms == 0 {
+		return nil
+	}
+	var ext [16]byte
+	return t.keepBytes(appendDeadline(ext[:0], ms))
 }
 
 // HashDelete removes fields and returns how many were there.
@@ -280,8 +289,7 @@ func (t *Tx) HashIncr(k Key, field []byte, delta int64) (int64, error) {
 	}
 	m := t.toChange(k, op.TypeHash)
 	var text [20]byte
-	var ext [16]byte
-	el := op.Elem{Key: field, Val: appendInt(text[:0], sum), Ext: appendDeadline(ext[:0], ms)}
+	el := op.Elem{Key: field, Val: t.keepBytes(appendInt(text[:0], sum)), Ext: t.keepDeadline(ms)}
 	m.putFound(el, old, rank, found)
 	m.emitPut(op.Main, el)
 	m.done(k)

@@ -225,10 +225,10 @@ func putLater[T any](list []T, v T, at int, found, late bool) ([]T, bool) {
 // older values, and the bytes of a removed value.
 func normalize(s *op.KeyState) {
 	older := func(l clock.Stamp) bool { return !l.IsZero() && l.Less(s.ValueStamp) }
-	if slices.ContainsFunc(s.Subs, func(c op.Sub) bool { return older(c.Lineage) }) {
+	if len(s.Subs) > 0 && slices.ContainsFunc(s.Subs, func(c op.Sub) bool { return older(c.Lineage) }) {
 		s.Subs = slices.DeleteFunc(slices.Clone(s.Subs), func(c op.Sub) bool { return older(c.Lineage) })
 	}
-	if slices.ContainsFunc(s.Floors, func(f op.Floor) bool { return older(f.Lineage) }) {
+	if len(s.Floors) > 0 && slices.ContainsFunc(s.Floors, func(f op.Floor) bool { return older(f.Lineage) }) {
 		s.Floors = slices.DeleteFunc(slices.Clone(s.Floors), func(f op.Floor) bool { return older(f.Lineage) })
 	}
 	if s.Flushed.Less(s.ValueStamp) {

@@ -469,6 +469,9 @@ func (e *Engine) store(t *table, x *entry, p *Params) {
 		x.state.Value = nil
 		return
 	}
+	if x.coll == nil && x.ref != 0 && !p.Merging && x.rewrite(t, was) {
+		return
+	}
 	sh := e.shape(x, p)
 	t.count(was, sh.flags)
 	switch {
@@ -501,6 +504,34 @@ func (e *Engine) store(t *table, x *entry, p *Params) {
 			x.state.Value = st.Value
 		}
 	}
+}
+
+// rewrite writes a short string over one of the same length, where the record
+// says no more than before, and reports whether it could. was are the flags of
+// the record.
+func (x *entry) rewrite(t *table, was recFlags) bool {
+	s, now := &x.state, x.flags&kept|fLive
+	deadline := deadlineOf(s)
+	if deadline != 0 {
+		now |= fDeadline
+	}
+	r := t.rec(x.ref)
+	k, n, at := r.lengths()
+	if (was^now)&^kept != 0 || now&fToken != 0 || n != len(s.Value) || n == 0 || n >= roomFrom || !plain(s, nil) {
+		return false
+	}
+	r.setWord(x.word)
+	r.setFlags(now)
+	x.key, x.keyAt = r.b[at:at+k:at+k], at
+	at += k
+	if now&fDeadline != 0 {
+		putDeadline(r.b[at:], deadline)
+		at += deadLen
+	}
+	v := r.b[at : at+n : at+n]
+	copyTo(v, s.Value)
+	s.Value, x.valueAt = v, at
+	return true
 }
 
 // moves reports whether writing x over its own record would have to move a key

@@ -142,18 +142,23 @@ func (t *Tx) setOwned(k Key, val []byte, exp Expiry, flags recFlags) clock.Stamp
 	if t.p.DefaultTTLMs > 0 && (exp.kind == expiryNone || exp.kind != expiryAt && !live) {
 		deadline = t.now + t.p.DefaultTTLMs
 	}
-	if fs := survivors(floorsOf(s)); len(fs) > 0 {
-		t.removeSeen(u, clock.Stamp{}, fs)
+	if len(s.Subs) > 0 {
+		if fs := survivors(floorsOf(s)); len(fs) > 0 {
+			t.removeSeen(u, clock.Stamp{}, fs)
+		}
 	}
 	if !t.p.Merging {
 		s.Subs, s.Floors = nil, nil
 	}
-	st := t.emit(func(b *op.Builder) clock.Stamp {
-		if keep {
-			return b.SetValue(u.db, k.Name, val)
-		}
-		return b.Set(u.db, k.Name, val, deadline)
-	})
+	var st clock.Stamp
+	switch {
+	case !t.p.Recording:
+		st = t.ops.Stamp()
+	case keep:
+		st = t.ops.SetValue(u.db, k.Name, val)
+	default:
+		st = t.ops.Set(u.db, k.Name, val, deadline)
+	}
 	s.ValueStamp, s.Value = st, val
 	if !keep {
 		s.DeadlineStamp, s.DeadlineMs = st, deadline
@@ -357,7 +362,8 @@ func (t *Tx) Incr(k Key, delta int64) (int64, error) {
 	if t.p.Merging {
 		t.count(k, op.Int(delta))
 	} else {
-		t.setOwned(k, appendInt(make([]byte, 0, 8), sum), modify, 0)
+		var text [20]byte
+		t.setOwned(k, t.keepBytes(appendInt(text[:0], sum)), modify, 0)
 	}
 	return sum, nil
 }

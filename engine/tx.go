@@ -58,8 +58,9 @@ type Tx struct {
 	changed []Key2
 	waits   txWaits
 
-	// undoOf finds the changes of a tx that has many.
-	undoOf map[uint64][]int
+	// undoOf finds the changes of a tx that has many: by hash the last one,
+	// numbered from 1, which knows the one before.
+	undoOf map[uint64]int
 	// opened are the entries handed out; used is how many of them are.
 	opened []*entry
 	used   int
@@ -99,6 +100,8 @@ type undo struct {
 	// of this tx meet it; before is what it was, nil for none.
 	shown  bool
 	before []byte
+	// sameHash is the number of an earlier change, see Tx.undoOf.
+	sameHash int
 	// uncapped: max-ttl does not hold for the key as it is now.
 	uncapped bool
 }
@@ -128,28 +131,36 @@ func (t *Tx) Run(sc Scope, nowMs int64, fn func(*Tx)) (err error) {
 	t.acquire(sc)
 	t.now = nowMs
 	t.begin()
+	done := false
 	defer func() {
-		if r := recover(); r != nil {
-			t.rollback()
-			t.resumeWaits()
-			t.finish()
-			switch need := r.(type) {
-			case *NeedRow:
-				err = need
-			case *NeedKeys:
-				err = need
-			default:
-				panic(r)
-			}
-			return
+		if !done {
+			err = t.failed(recover())
 		}
-		t.finish()
 	}()
 	fn(t)
 	t.serveWaiters()
 	t.commit()
 	t.endWaits()
+	t.finish()
+	done = true
 	return nil
+}
+
+// failed undoes a run that has panicked with why, and is the error of one that
+// has to be run again.
+func (t *Tx) failed(why any) error {
+	t.rollback()
+	t.resumeWaits()
+	t.finish()
+	switch need := why.(type) {
+	case *NeedRow:
+		return need
+	case *NeedKeys:
+		return need
+	case nil:
+		return nil // the goroutine ends, as tests do
+	}
+	panic(why)
 }
 
 // begin takes up the settings in force.
@@ -206,17 +217,22 @@ func (t *Tx) finish() {
 
 // forget drops what the tx remembers of its changes.
 func (t *Tx) forget() {
+	if len(t.opened) > maxOpened {
+		t.opened = t.opened[:maxOpened]
+	}
+	t.used = 0
+	if t.ops.Len() == 0 && len(t.undo)+len(t.tables)+len(t.hooks) == 0 {
+		return // nothing was changed
+	}
 	t.undo = reuse(t.undo)
 	t.tables, t.dbMapWas, t.flushed = reuse(t.tables), nil, t.flushed[:0]
 	t.hooks = reuse(t.hooks)
 	t.changed, t.changes = reuse(t.changed), 0
 	t.unseen = 0
 	t.waits.seen = 0
-	clear(t.undoOf)
-	if len(t.opened) > maxOpened {
-		t.opened = t.opened[:maxOpened]
+	if len(t.undoOf) > 0 {
+		clear(t.undoOf)
 	}
-	t.used = 0
 	t.ops.Reset()
 	t.collUndo = reuse(t.collUndo)
 	t.patches = reuse(t.patches)
@@ -245,6 +261,13 @@ func (t *Tx) fresh() *entry {
 
 // reuse empties s and keeps its memory, unless that is large.
 func reuse[T any](s []T) []T {
+	if len(s) == 0 {
+		return s
+	}
+	return emptied(s)
+}
+
+func emptied[T any](s []T) []T {
 	if cap(s) > 1024 {
 		return nil
 	}
@@ -276,7 +299,7 @@ func (t *Tx) commit() {
 	for i := range t.frees {
 		if f := &t.frees[i]; !f.t.dropped {
 			f.t.free(&f.c)
-			t.e.used.Add(f.t.grew())
+			t.e.use(f.t)
 		}
 	}
 	for _, h := range t.hooks {
@@ -343,7 +366,7 @@ func (t *Tx) rollback() {
 			u.x.state, u.x.coll, u.x.word, u.x.flags = u.was.state, u.was.coll, u.was.word, u.was.flags
 			t.e.store(u.t, u.x, t.p)
 		}
-		t.e.used.Add(u.t.grew())
+		t.e.use(u.t)
 	}
 	t.undoPatches()
 	if t.dbMapWas != nil {
@@ -368,7 +391,7 @@ func (t *Tx) show() {
 		}
 		u.x.detach()
 		t.e.store(u.t, u.x, t.p)
-		t.e.used.Add(u.t.grew())
+		t.e.use(u.t)
 	}
 }
 
@@ -418,12 +441,19 @@ func (t *Tx) stored(db int) int { return t.e.dbMap[db] }
 func (t *Tx) locate(k Key) (*shard, *table, uint64) {
 	h := t.e.hash(k.Name)
 	s := t.e.shardOf(h)
-	if !t.world {
-		if _, ok := slices.BinarySearch(t.locked, s.index); !ok {
-			panic("engine: tx touches a key that its scope does not name: " + string(k.Name))
-		}
+	if !t.world && !t.holds(s) {
+		panic("engine: tx touches a key that its scope does not name: " + string(k.Name))
 	}
 	return s, t.e.table(s, t.stored(k.DB)), h
+}
+
+// holds reports whether a tx that is not over the world has locked s.
+func (t *Tx) holds(s *shard) bool {
+	if len(t.locked) == 1 {
+		return t.locked[0] == s.index
+	}
+	_, ok := slices.BinarySearch(t.locked, s.index)
+	return ok
 }
 
 // changedEntry is the entry of a key that the tx has changed already, or nil.
@@ -439,8 +469,8 @@ func (t *Tx) changedEntry(tb *table, h uint64, name []byte) *undo {
 		}
 		return nil
 	}
-	for _, i := range t.undoOf[h] {
-		if u := &t.undo[i]; u.t == tb && string(u.x.key) == string(name) {
+	for i := t.undoOf[h]; i != 0; i = t.undo[i-1].sameHash {
+		if u := &t.undo[i-1]; u.t == tb && string(u.x.key) == string(name) {
 			return u
 		}
 	}
@@ -450,22 +480,35 @@ func (t *Tx) changedEntry(tb *table, h uint64, name []byte) *undo {
 // manyUndos is from how many changes on a tx looks them up in a map.
 const manyUndos = 8
 
-func (t *Tx) remember(u undo) *undo {
-	t.undo = append(t.undo, u)
+// remember is the undo record of an entry that the tx has not changed so far.
+func (t *Tx) remember(k Key, s *shard, x *entry) *undo {
+	if n := len(t.undo); n < cap(t.undo) {
+		t.undo = t.undo[:n+1] // which reuse has cleared
+	} else {
+		t.undo = append(t.undo, undo{})
+	}
 	n := len(t.undo)
+	u := &t.undo[n-1]
+	u.s, u.t, u.num, u.db, u.x = s, x.t, k.DB, x.t.db, x
 	if n > manyUndos {
 		if t.undoOf == nil {
-			t.undoOf = map[uint64][]int{}
+			t.undoOf = map[uint64]int{}
 		}
 		if n == manyUndos+1 {
-			for i := range t.undo[:n-1] {
-				h := t.undo[i].x.hash
-				t.undoOf[h] = append(t.undoOf[h], i)
+			for i := range n - 1 {
+				t.index(i)
 			}
 		}
-		t.undoOf[u.x.hash] = append(t.undoOf[u.x.hash], n-1)
+		t.index(n - 1)
 	}
-	return &t.undo[n-1]
+	return u
+}
+
+// index enters a change in undoOf.
+func (t *Tx) index(i int) {
+	u := &t.undo[i]
+	u.sameHash = t.undoOf[u.x.hash]
+	t.undoOf[u.x.hash] = i + 1
 }
 
 // lookup is the live entry of k, or nil. An expired one is reclaimed where
@@ -538,15 +581,17 @@ func (t *Tx) openFor(k Key) *undo {
 		return t.begins(k, u, u.x.exists())
 	}
 	x := t.fresh()
-	db := t.stored(k.DB)
 	if r, ok := tb.find(h, k.Name); ok {
 		x.open(t.e, r, h)
-		t.needAway(x, db)
-		return t.begins(k, t.remember(undo{s: s, t: tb, num: k.DB, db: db, x: x,
-			was: entryState{state: x.state, coll: x.coll, word: x.word, flags: x.flags}}), r.has(fLive))
+		t.needAway(x, tb.db)
+		u := t.remember(k, s, x)
+		if x.coll != nil || t.p.Merging { // else nobody asks
+			u.was = entryState{state: x.state, coll: x.coll, word: x.word, flags: x.flags}
+		}
+		return t.begins(k, u, r.has(fLive))
 	}
 	*x = entry{hash: h, key: k.Name, t: tb, word: t.p.Policy.Init(t.now)}
-	return t.remember(undo{s: s, t: tb, num: k.DB, db: db, x: x})
+	return t.remember(k, s, x)
 }
 
 // done completes a change: watchers and waiters will hear of it.

@@ -321,7 +321,7 @@ func (t *Tx) ZSetUpdate(k Key, members []MemberScore, rule ScoreRule) (added, mo
 			c = m.c
 		}
 		var buf [scoreLen]byte
-		el := op.Elem{Key: member, Val: appendScore(buf[:0], score)}
+		el := op.Elem{Key: member, Val: t.keepBytes(appendScore(buf[:0], score))}
 		if same && !members[i].Incr {
 			m.refresh(el)
 			continue

@@ -20,11 +20,17 @@ func TestHotPathAllocations(t *testing.T) {
 		{"GET missing", "no", "*2\r\n$3\r\nget\r\n$2\r\nno\r\n", 0},
 		{"16 GET", "no", strings.Repeat(get, 16), 0},
 		{"PING", "no", "PING\r\n", 0},
-		{"SET over a value", "no", set, 1},
+		{"SET over a value", "no", set, 0},
 		{"SET over a value, logged", "yes", set, 2},
+		{"INCR", "no", request("INCR n"), 0},
+		{"HSET over a field", "no", request("HSET h f v"), 0},
+		{"LPUSH and LPOP", "no", request("LPUSH l v") + request("LPUSH l v") + request("LPOP l") + request("RPOP l"), 0},
+		{"SADD and SREM", "no", request("SADD s b") + request("SREM s b"), 0},
+		{"ZADD and ZREM", "no", request("ZADD z 1 b") + request("ZREM z b"), 0},
+		{"MSET of ten", "no", request("MSET a 1 b 2 c 3 d 4 e 5 f 6 g 7 h2 8 i 9 j 0"), 0},
 	} {
 		r := newRig(t, "appendonly "+c.persistence)
-		r.do("SET k v")
+		r.do("SET k v", "RPUSH l a b c", "SADD s a", "ZADD z 0 a", "HSET h f w")
 		input := []byte(c.input)
 		n := testing.AllocsPerRun(1000, func() {
 			r.s.Feed(input)

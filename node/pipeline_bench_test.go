@@ -20,7 +20,7 @@ func request(words string) string {
 
 // BenchmarkPipeline runs what redis-benchmark sends by default, 16 requests at
 // a time, through a session: all of the server but the socket. One iteration is
-// one request.
+// one request, or one of each that is named.
 func BenchmarkPipeline(b *testing.B) {
 	const (
 		depth   = 16
@@ -39,8 +39,10 @@ func BenchmarkPipeline(b *testing.B) {
 		{"INCR", "INCR counter:__rand_int__", nil},
 		{"LPUSH", "LPUSH mylist VXK", fill(1)},
 		{"RPUSH", "RPUSH mylist VXK", fill(1)},
-		{"LPOP", "LPOP mylist", fill(maxList)},
-		{"RPOP", "RPOP mylist", fill(maxList)},
+		{"LPUSH+LPOP", "LPUSH mylist VXK\nLPOP mylist", fill(maxList)},
+		{"RPUSH+RPOP", "RPUSH mylist VXK\nRPOP mylist", fill(maxList)},
+		{"SADD+SPOP", "SADD myset element:__rand_int__\nSPOP myset", nil},
+		{"ZADD+ZPOPMIN", "ZADD myzset 0 element:__rand_int__\nZPOPMIN myzset", nil},
 		{"SADD", "SADD myset element:__rand_int__", nil},
 		{"HSET", "HSET myhash element:__rand_int__ VXK", nil},
 		{"SPOP", "SPOP myset", nil},
@@ -60,7 +62,11 @@ func BenchmarkPipeline(b *testing.B) {
 				r.s.Output()
 			}
 			setup()
-			input := []byte(strings.Repeat(request(c.request), depth))
+			requests := ""
+			for _, q := range strings.Split(c.request, "\n") {
+				requests += request(q)
+			}
+			input := []byte(strings.Repeat(requests, depth))
 			b.ReportAllocs()
 			b.ResetTimer()
 			for i := 0; i < b.N; i += depth {
