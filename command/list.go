@@ -221,12 +221,8 @@ func lRange(c *Ctx) {
 	}
 	in := rangeIn(start, stop, l.Len())
 	c.Out.Array(in.Len)
-	if left := in.Len; left > 0 {
-		l.Ascend(in.At, func(val []byte) bool {
-			c.Out.Bulk(val)
-			left--
-			return left > 0
-		})
+	if in.Len > 0 {
+		l.Values(in.At, in.Len, c.Out.Bulk)
 	}
 }
 

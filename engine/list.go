@@ -39,6 +39,9 @@ func (l *Elements) Ascend(i int, fn func(val []byte) bool) {
 	l.main.Ascend(i, func(el tree.Elem) bool { return fn(el.Val) })
 }
 
+// Values visits n elements from an index on, which must be there.
+func (l *Elements) Values(i, n int, fn func(val []byte)) { l.main.Values(i, n, fn) }
+
 // Descend visits elements from an index to the start until fn is false.
 func (l *Elements) Descend(i int, fn func(val []byte) bool) {
 	l.main.Descend(i, func(el tree.Elem) bool { return fn(el.Val) })

@@ -1,14 +1,19 @@
 package resp
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/tidwall/redcon"
 )
 
-// maxKeptBuffer bounds the bytes a Writer keeps allocated across Reset.
-const maxKeptBuffer = 64 << 10
+// maxKeptBuffer bounds the bytes a Writer keeps allocated across Reset in any case, maxUsedBuffer those that it keeps
+// because half of them were in use.
+const (
+	maxKeptBuffer = 64 << 10
+	maxUsedBuffer = 256 << 10
+)
 
 // Writer collects the replies of one session in a growing buffer that it owns. The zero value speaks RESP2 with the
 // formats of Redis 7.2. Containers are written as a header followed by their elements; it is the caller who sees that
@@ -51,7 +56,7 @@ func (w *Writer) Bytes() []byte { return w.buf }
 
 // Reset drops the bytes collected and keeps a buffer of moderate size for reuse.
 func (w *Writer) Reset() {
-	if cap(w.buf) > maxKeptBuffer {
+	if n := cap(w.buf); n > maxKeptBuffer && (n > maxUsedBuffer || len(w.buf) < n/2) {
 		w.buf = nil
 	}
 	w.buf = w.buf[:0]
@@ -88,7 +93,29 @@ func (w *Writer) Error(e Error) {
 func (w *Writer) Int(n int64) { w.buf = redcon.AppendInt(w.buf, n) }
 
 // Bulk appends a copy of b as a bulk string; nil is the empty string, not null.
-func (w *Writer) Bulk(b []byte) { w.buf = redcon.AppendBulk(w.buf, b) }
+func (w *Writer) Bulk(b []byte) {
+	n := len(b)
+	if n > 99 {
+		w.buf = redcon.AppendBulk(w.buf, b)
+		return
+	}
+	// What most replies consist of: the header is written in place.
+	w.buf = slices.Grow(w.buf, n+shortBulk)
+	at := len(w.buf)
+	head := w.buf[at : at+shortBulk : at+shortBulk]
+	head[0] = '$'
+	i := 1
+	if n > 9 {
+		head[i] = byte('0' + n/10)
+		i++
+	}
+	head[i], head[i+1], head[i+2] = byte('0'+n%10), '\r', '\n'
+	buf := append(w.buf[:at+i+3], b...)
+	w.buf = append(buf, '\r', '\n')
+}
+
+// shortBulk is the most that surrounds a bulk string of two digits' length.
+const shortBulk = len("$99\r\n\r\n")
 
 // BulkString appends s as a bulk string.
 func (w *Writer) BulkString(s string) { w.buf = redcon.AppendBulkString(w.buf, s) }

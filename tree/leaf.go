@@ -173,6 +173,21 @@ func (t *Tree) each(b []byte, off, n int, fn func(Elem) bool) bool {
 	return true
 }
 
+// eachValue calls fn for the values of n elements of a leaf from off on.
+func (t *Tree) eachValue(b []byte, off, n int, fn func(val []byte)) {
+	for range n {
+		if h := b[off]; t.Shape == Sequence && isPlain(h) {
+			next := off + 1 + int(h>>1)
+			fn(b[off+1 : next : next])
+			off = next
+		} else {
+			var e Elem
+			e, off = t.parse(b, off)
+			fn(e.Val)
+		}
+	}
+}
+
 // size is what an element takes in a leaf.
 func (t *Tree) size(e *Elem) int {
 	n := uvarintLen(len(e.Val)<<1) + len(e.Val)

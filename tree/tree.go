@@ -215,6 +215,31 @@ func (t *Tree) ascend(level int, ref slab.Ref, count, rank int, fn func(Elem) bo
 	return true
 }
 
+// Values calls fn for the values of n elements from rank on, which must be there. fn must not change the tree.
+func (t *Tree) Values(rank, n int, fn func(val []byte)) {
+	t.mustHave(rank, n)
+	if n > 0 {
+		t.values(int(t.Root.height), t.Root.ref, t.Root.count, rank, n, fn)
+	}
+}
+
+// values visits at most n elements of the count below ref and returns how many.
+func (t *Tree) values(level int, ref slab.Ref, count, rank, n int, fn func(val []byte)) (seen int) {
+	if level == 0 {
+		b := t.A.Bytes(ref)
+		seen = min(n, count-rank)
+		t.eachValue(b, t.walk(b, leafHead, rank), seen, fn)
+		return seen
+	}
+	in := t.view(ref, level)
+	i, rest := in.locate(rank)
+	for ; i < in.n && seen < n; i++ {
+		seen += t.values(level-1, in.ref(i), in.count(i), rest, n-seen, fn)
+		rest = 0
+	}
+	return seen
+}
+
 // Descend calls fn for the elements from rank down to 0, until fn is false. fn must not change the tree.
 func (t *Tree) Descend(rank int, fn func(Elem) bool) {
 	if rank >= t.Root.count {

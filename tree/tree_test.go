@@ -114,6 +114,16 @@ func (m *model) probe(rng *rand.Rand) {
 			return i%7 != 0
 		})
 	}
+	seen, n := 0, rng.IntN(len(m.elems)-rank+1)
+	m.tree.Values(rank, n, func(val []byte) {
+		if string(val) != string(m.elems[rank+seen].Val) {
+			m.t.Fatalf("Values from %d: wrong at %d", rank, rank+seen)
+		}
+		seen++
+	})
+	if seen != n {
+		m.t.Fatalf("%d Values from %d, want %d", seen, rank, n)
+	}
 	i := rank
 	m.tree.Descend(rank, func(e Elem) bool {
 		if !equal(e, m.elems[i]) {
