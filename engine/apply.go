@@ -37,14 +37,17 @@ func (e *Engine) Apply(b op.Batch, from Delivery, nowMs int64) error {
 	world := b.Count > worldBatch
 	var sc Scope
 	for o := range b.Ops() {
-		if o.DB >= e.databases || o.Kind == op.SwapDB && !e.isDBMap(o.DBMap) {
-			return &ErrDatabase{max(o.DB, len(o.DBMap)), e.databases}
+		if max(o.DB, o.ToDB) >= e.databases || o.Kind == op.SwapDB && !e.isDBMap(o.DBMap) {
+			return &ErrDatabase{max(o.DB, o.ToDB, len(o.DBMap)), e.databases}
 		}
 		if o.Kind == op.Flush || o.Kind == op.SwapDB {
 			world = true
 		}
 		if !world {
 			sc.Keys = append(sc.Keys, Key{Name: o.Key})
+			if o.Kind == op.Rename {
+				sc.Keys = append(sc.Keys, Key{Name: o.To})
+			}
 		}
 	}
 	lock := Tx{e: e}
@@ -77,12 +80,16 @@ func (e *Engine) applyOp(o *op.Op, from Delivery, p *Params, nowMs int64) {
 		}
 	case op.Put, op.Take, op.Insert, op.Cut, op.Drop, op.Meta, op.Whole, op.CountMember, op.Expire:
 		e.applyColl(o, p, nowMs)
+	case op.Rename:
+		e.applyRename(o, p, nowMs)
 	default:
 		e.changeKey(o.DB, o.Key, p, nowMs, func(m *editing) bool {
 			s := &m.x.state
 			switch {
 			case o.Kind == op.Patch:
 				return m.x.patch(o)
+			case m.c.contains(o, p):
+				// The row is that of a later life.
 			case o.Kind == op.Remove && !p.Merging:
 				m.drop()
 			}
@@ -188,6 +195,9 @@ func (e *Engine) applyFlush(o *op.Op, p *Params, nowMs int64) {
 		}
 		e.eachBucket(t, func(r rec) {
 			x := e.openedRec(s, r)
+			if x.coll.contains(o, p) {
+				return
+			}
 			if x.coll != nil || baseAlive(&x.state) || x.state.DeadlineMs != 0 {
 				m := editing{e: e, p: p, s: s, tb: t, db: o.DB, x: x, c: x.coll}
 				e.settle(s, t, o.DB, x, p, nowMs, func(st *op.KeyState) bool {

@@ -3,7 +3,6 @@ package engine
 import (
 	"bytes"
 	"encoding/binary"
-	"math"
 	"slices"
 
 	"github.com/zeebo/xxh3"
@@ -33,10 +32,12 @@ const (
 )
 
 // content is the collection under a key. Its trees lie in the arena of the
-// table that holds the entry.
+// table that holds the entry, or in an annex of it.
 type content struct {
 	typ  op.Type
 	form form
+	// annex has the trees of a large collection, nil for others.
+	annex *annex
 	// main holds the members. A hash has fields as keys, a set members, a
 	// sorted set score and member, a stream entry ids; a list has none.
 	main tree.Tree
@@ -55,7 +56,8 @@ type content struct {
 	// away: the members lie on disk, and digest stands for them.
 	away   bool
 	digest uint64
-	// asOf: Insert and Cut ops up to it are contained already, during recovery.
+	// asOf: ops up to it are contained already, during recovery. It is kept of
+	// lists and of what was renamed, and then never 0 again.
 	asOf clock.Reading
 	// view is what handlers are given.
 	view Scored
@@ -231,10 +233,18 @@ func (m *editing) rebuild(to form, fill func(from *content)) {
 	if m.t != nil {
 		m.t.logUndo(collUndo{kind: undoRebuild, x: m.x, wasContent: &was})
 	}
-	fresh := newContent(m.c.main.A, m.c.typ)
+	a := m.c.main.A
+	if was.annex != nil { // it goes as a whole
+		m.c.annex = m.tb.newAnnex(m.x.key)
+		a = m.c.annex.arena
+		m.c.hidden = was.hidden.CopyTo(a)
+	}
+	fresh := newContent(a, m.c.typ)
 	m.c.form, m.c.main, m.c.aux = to, fresh.main, fresh.aux
 	fill(&was)
-	was.hidden = tree.Tree{A: m.c.main.A}
+	if was.annex == nil {
+		was.hidden = tree.Tree{A: a}
+	}
 	if m.t != nil {
 		m.t.frees = append(m.t.frees, oldTrees{m.tb, was})
 	} else {
@@ -456,13 +466,15 @@ func (m *editing) countTTL(was, now []byte) {
 
 // collUndo is one change of a tree, for rollback.
 type collUndo struct {
-	kind       collUndoKind
-	x          *entry
-	tr         *tree.Tree
-	rank       int
-	ms         int64
-	was        tree.Elem
-	wasContent *content
+	kind        collUndoKind
+	x           *entry
+	tr          *tree.Tree
+	rank        int
+	ms          int64
+	was         tree.Elem
+	wasContent  *content
+	from        *entry // undoMove: it had what x has, as fromContent
+	fromContent *content
 }
 
 type collUndoKind uint8
@@ -476,6 +488,7 @@ const (
 	undoTTL
 	undoContent
 	undoForm
+	undoMove
 )
 
 func (t *Tx) logUndo(u collUndo) { t.collUndo = append(t.collUndo, u) }
@@ -525,17 +538,26 @@ func (t *Tx) undoColls() {
 			c := u.x.coll
 			made := *c
 			c.form, c.main, c.aux = u.wasContent.form, u.wasContent.main, u.wasContent.aux
-			made.hidden = tree.Tree{}
-			freeTrees(&made)
+			if made.annex != u.wasContent.annex {
+				c.annex, c.hidden = u.wasContent.annex, u.wasContent.hidden
+			} else {
+				made.hidden = tree.Tree{A: made.main.A}
+			}
+			u.x.t.free(&made)
 		case undoMeta:
 			u.x.coll.meta = u.was.Val
 		case undoTTL:
 			u.x.coll.fieldTTLs, u.x.coll.nextFieldMs = u.rank, u.ms
 		case undoForm:
 			u.x.coll.form = form(u.rank)
+		case undoMove:
+			if u.x.coll != u.fromContent {
+				u.x.t.free(u.x.coll)
+			}
+			u.x.coll, u.from.coll = u.wasContent, u.fromContent
 		case undoContent:
 			if u.x.coll != nil {
-				freeTrees(u.x.coll)
+				u.x.t.free(u.x.coll)
 			}
 			u.x.coll = u.wasContent
 		}
@@ -546,15 +568,6 @@ func (t *Tx) undoColls() {
 type oldTrees struct {
 	t *table
 	c content
-}
-
-func freeTrees(c *content) {
-	for !c.main.FreeSome(math.MaxInt32) {
-	}
-	for !c.aux.FreeSome(math.MaxInt32) {
-	}
-	for !c.hidden.FreeSome(math.MaxInt32) {
-	}
 }
 
 // collection is the collection of type typ under k for reading, nil for a
@@ -754,7 +767,7 @@ func (c *content) members(own func([]byte) []byte) op.Coll {
 // build makes content of what export gave; members are copied. A sorted set's
 // keys are score and member.
 func (m *editing) build(from *op.Coll) {
-	m.c = newContent(m.tb.arena, from.Type)
+	m.c = m.tb.contentFor(from, m.x.key)
 	m.c.asOf, m.c.meta = from.AsOf, bytes.Clone(from.Meta)
 	m.x.coll = m.c
 	quiet := editing{e: m.e, p: m.p, s: m.s, tb: m.tb, db: m.db, x: m.x, c: m.c}
@@ -786,6 +799,23 @@ func (m *editing) build(from *op.Coll) {
 	case form(from.Form) == formLarge:
 		quiet.growTo()
 	}
+}
+
+// contentFor is empty content with room for what it is to be.
+func (t *table) contentFor(from *op.Coll, key []byte) *content {
+	size := int64(0)
+	for _, els := range from.Elem {
+		for i := range els {
+			size += int64(len(els[i].Key) + len(els[i].Val) + len(els[i].Ext))
+		}
+	}
+	if size < t.annexFrom {
+		return newContent(t.arena, from.Type)
+	}
+	a := t.newAnnex(key)
+	c := newContent(a.arena, from.Type)
+	c.annex = a
+	return c
 }
 
 // tooMany reports whether that many members of a hash or set take the large form
@@ -877,6 +907,9 @@ func (e *Engine) applyColl(o *op.Op, p *Params, nowMs int64) {
 			return
 		}
 		x.word = e.wordMade(s, x, p, nowMs)
+	}
+	if x.coll.contains(o, p) {
+		return
 	}
 	m := editing{e: e, p: p, s: s, tb: tb, db: o.DB, x: x, c: x.coll}
 	e.settle(s, tb, o.DB, x, p, nowMs, func(st *op.KeyState) bool {
@@ -972,11 +1005,11 @@ func (m *editing) apply(o *op.Op) {
 	case op.Take:
 		m.take(o.Part, o.Elem.Key)
 	case op.Insert:
-		if o.Stamp.At > m.c.asOf && o.Rank <= m.c.main.Len() {
+		if o.Rank <= m.c.main.Len() {
 			m.listInsert(o.Rank, o.Elem)
 		}
 	case op.Cut:
-		if o.Stamp.At > m.c.asOf && o.Rank+o.N <= m.c.main.Len() {
+		if o.Rank+o.N <= m.c.main.Len() {
 			m.listCut(o.Rank, o.N)
 		}
 	case op.Meta:

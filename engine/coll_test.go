@@ -24,6 +24,9 @@ func runCollections(t *testing.T, seed uint64) {
 	p := alone()
 	p.Recording, p.Forms = true, testForms
 	r := newRegion("a", clock.NewManual(startMs), 4, 2, p)
+	if seed%2 == 1 {
+		r.e.annexFrom = 300
+	}
 	hash, list, set, zset := map[string]string{}, []string{}, map[string]bool{}, map[string]float64{}
 	word := func() []byte { return []byte(fmt.Sprint(rnd.IntN(40))) }
 	for range 600 {
@@ -114,6 +117,11 @@ func changeAny(t *testing.T, tx *Tx, rnd *rand.Rand, word func() []byte, h map[s
 			tx.Copy(key("l"), key("h"))
 			tx.Delete(key("h"))
 			clear(h)
+		}
+		if rnd.IntN(8) == 0 && len(s) > 0 {
+			tx.Rename(key("s"), key("z"))
+			tx.Rename(key("z"), key("s"))
+			clear(z)
 		}
 	}
 	if err != nil {
@@ -207,7 +215,7 @@ func checkCollections(t *testing.T, r *region, hash map[string]string, list []st
 					}
 				}
 			})
-			if got := tb.arena.LiveBytes(); got != want {
+			if got := tb.arena.LiveBytes() + tb.annexBytes; got != want {
 				t.Fatalf("arena has %d bytes live, trees %d", got, want)
 			}
 		}

@@ -116,7 +116,8 @@ type Engine struct {
 	discards  discards
 	mapped    atomic.Int64 // see MappedBytes
 	sweep     sweeping
-	litter    litterCount
+	garbage   garbage
+	annexFrom int64
 	// reclaimMs: expired entries with a deadline below it may be reclaimed.
 	reclaimMs atomic.Int64
 	held      atomic.Bool  // see HoldReclaim
@@ -193,6 +194,7 @@ type shard struct {
 	told     int // entries, see group.tell; the group's lock guards it
 	waits    waits
 	memory   shardMemory
+	moved    map[RowKey]map[RowKey]bool // see Moved
 }
 
 // RowKey names a row of the stored databases.
@@ -221,6 +223,7 @@ func New(o Options) *Engine {
 		dbMap:     make([]int, o.Databases),
 		flushed:   map[int]bool{},
 		avgTTLMs:  make([]atomic.Int64, o.Databases),
+		annexFrom: annexFrom,
 	}
 	for i := range n {
 		e.shards = append(e.shards, &shard{index: i, dbs: make([]*table, o.Databases), watches: map[watchKey][]*Watch{}})
@@ -233,6 +236,7 @@ func New(o Options) *Engine {
 	if e.pages == nil {
 		e.pages = slab.Heap()
 	}
+	e.garbage.used, e.garbage.mapped = &e.used, &e.mapped
 	e.origins.Store(&[]clock.Origin{})
 	e.epoch = 1
 	e.reclaimMs.Store(math.MaxInt64)
@@ -287,13 +291,13 @@ func (e *Engine) Stats() Stats {
 		KeyspaceMisses:     e.stats.misses.Load(),
 		ConflictsClamped:   e.stats.clamped.Load(),
 		ConflictsValueLost: e.stats.valuesLost.Load(),
-		LitterFreed:        e.litter.freed.Load(),
+		LitterFreed:        e.garbage.freed.Load(),
 	}
 }
 
 // ResetStats zeroes the running totals.
 func (e *Engine) ResetStats() {
-	for _, c := range []*atomic.Int64{&e.stats.expired, &e.stats.evicted, &e.stats.evictedToDisk, &e.stats.hits, &e.stats.misses, &e.stats.clamped, &e.stats.valuesLost, &e.litter.freed} {
+	for _, c := range []*atomic.Int64{&e.stats.expired, &e.stats.evicted, &e.stats.evictedToDisk, &e.stats.hits, &e.stats.misses, &e.stats.clamped, &e.stats.valuesLost, &e.garbage.freed} {
 		c.Store(0)
 	}
 }
@@ -322,7 +326,7 @@ func (e *Engine) Clear() {
 				s.dbs[db] = nil
 			}
 		}
-		s.dirty, s.graves, s.buriedIn = nil, nil, nil // graveyards notice by themselves
+		s.dirty, s.moved, s.graves, s.buriedIn = nil, nil, nil, nil // graveyards notice by themselves
 		e.forgetUses(s)
 		for _, ws := range s.watches {
 			for _, w := range ws {
@@ -375,9 +379,9 @@ func (e *Engine) shardOf(hash uint64) *shard {
 func (e *Engine) table(s *shard, db int) *table {
 	t := s.dbs[db]
 	if t == nil {
-		t = newTable(slab.New(e.pages), e.hash)
+		t = newTable(e.pages, e.hash)
 		t.db = db
-		t.litters = &e.litter
+		t.garbage, t.annexFrom = &e.garbage, e.annexFrom
 		s.dbs[db] = t
 	}
 	return t
@@ -389,6 +393,7 @@ func (e *Engine) put(s *shard, t *table, db int, x *entry, p *Params) {
 		x.flags |= fDirty
 		s.dirty = append(s.dirty, RowKey{db, string(x.key)})
 	}
+	t.fitSize(x)
 	e.store(t, x, p)
 	e.use(t)
 }

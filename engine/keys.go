@@ -201,11 +201,16 @@ func (t *Tx) Rename(src, dst Key) bool {
 	}
 	t.touchWrite(x)
 	word := x.word
-	t.Copy(src, dst)
+	moved := x.coll.movable(t.p)
+	if moved {
+		t.moveColl(src, dst)
+	} else {
+		t.Copy(src, dst)
+	}
 	if y := t.lookup(dst); y != nil {
 		t.setWord(y, word)
 	}
-	return t.Delete(src)
+	return moved || t.Delete(src)
 }
 
 // FlushDB empties a database number. The scope must be the world.

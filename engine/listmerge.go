@@ -257,5 +257,5 @@ func (m *editing) joinList(from *op.Coll, v clock.Vector) {
 			m.replace(&m.c.main, rank, tree.Elem{Val: val, Ext: ext})
 		}
 	}
-	freeTrees(other.c)
+	m.tb.free(other.c)
 }

@@ -228,7 +228,7 @@ func (x *entry) open(e *Engine, r rec, hash uint64) {
 		x.state, body = st, rest
 	}
 	if f&fColl != 0 {
-		x.own.open(r.t.arena, body)
+		x.own.open(r.t, body)
 		x.coll = &x.own
 	}
 	if f&fFull != 0 {
@@ -472,6 +472,7 @@ func (e *Engine) store(t *table, x *entry, p *Params) {
 	if x.coll == nil && x.ref != 0 && !p.Merging && x.rewrite(t, was) {
 		return
 	}
+	t.adopt(x.coll, x.key)
 	sh := e.shape(x, p)
 	t.count(was, sh.flags)
 	switch {
@@ -605,16 +606,22 @@ func (x *entry) patch(o *op.Op) bool {
 }
 
 // open and append are how a collection rests in its record.
-func (c *content) open(a *slab.Arena, b []byte) {
-	*c = content{typ: op.Type(b[0]), form: form(b[1] & 0x07), away: b[1]&collAway != 0}
+func (c *content) open(t *table, b []byte) {
+	*c = content{typ: op.Type(b[0]), form: form(b[1] & collForm), away: b[1]&collAway != 0}
 	shape := tree.Keyed
 	if c.typ == op.TypeList {
 		shape = tree.Sequence
 	}
+	a, more := t.arena, b[1]
+	b = b[2:]
+	if more&collAnnex != 0 {
+		n, m := binary.Uvarint(b)
+		c.annex = t.annexes[n-1]
+		a, b = c.annex.arena, b[m:]
+	}
 	c.main, c.aux = tree.Tree{A: a, Shape: shape}, tree.Tree{A: a, Shape: tree.Keyed}
 	c.hidden = tree.Tree{A: a, Shape: tree.Keyed}
-	more := b[1]
-	if b = b[2:]; c.away {
+	if c.away {
 		c.digest = binary.LittleEndian.Uint64(b)
 		b = b[digestLen:]
 	} else {
@@ -642,6 +649,14 @@ func (c *content) open(a *slab.Arena, b []byte) {
 // The form's byte also says what else there is. With collAway there are a
 // digest, and no trees.
 const (
+	collForm  = 1<<2 - 1
+	collAnnex = 1 << 2 // the number of the annex with the trees
+)
+
+// collAnnexed reports of a collection's record whether it has an annex.
+func collAnnexed(b []byte) bool { return b[1]&collAnnex != 0 }
+
+const (
 	collAway = 1 << (iota + 3)
 	collAux
 	collTTLs
@@ -666,7 +681,13 @@ func (c *content) append(dst []byte) []byte {
 	if c.asOf != 0 || c.hidden.Len() > 0 {
 		more |= collRare
 	}
+	if c.annex != nil {
+		more |= collAnnex
+	}
 	dst = append(dst, byte(c.typ), byte(c.form)|more)
+	if c.annex != nil {
+		dst = binary.AppendUvarint(dst, uint64(c.annex.number))
+	}
 	if c.away {
 		dst = binary.LittleEndian.AppendUint64(dst, c.digest)
 	} else {

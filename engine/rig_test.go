@@ -166,6 +166,9 @@ func checkAccounts(t *testing.T, e *Engine) {
 			used += cost
 		}
 	}
+	for _, a := range e.garbage.annexes {
+		used += a.counted
+	}
 	if used != e.UsedBytes() {
 		t.Fatalf("used bytes drifted: counted %d, kept %d", used, e.UsedBytes())
 	}

@@ -46,7 +46,7 @@ func compareRowKeys(a, b RowKey) int {
 // The caller holds the world.
 func (e *Engine) MarkDirty() {
 	for _, s := range e.shards {
-		s.dirty = nil
+		s.dirty, s.moved = nil, nil
 		for db, t := range s.dbs {
 			if t == nil {
 				continue
@@ -174,6 +174,9 @@ func (e *Engine) awayOf(b op.Batch) (rows []RowKey) {
 			}
 		default:
 			rows = e.awayIn(rows, e.shardOf(e.hash(o.Key)), o.DB, o.Key)
+			if o.Kind == op.Rename {
+				rows = e.awayIn(rows, e.shardOf(e.hash(o.To)), o.ToDB, o.To)
+			}
 		}
 	}
 	return rows

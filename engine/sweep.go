@@ -35,6 +35,9 @@ func (e *Engine) Sweep() (worked bool) {
 	w := &e.sweep
 	w.Lock()
 	defer w.Unlock()
+	if e.garbage.release() {
+		return true
+	}
 	for range e.shards {
 		s := e.shards[w.shard]
 		if w.shard++; w.shard == len(e.shards) {
@@ -69,6 +72,8 @@ func (e *Engine) sweepShard(s *shard, release bool) (worked bool) {
 		case t.fragmented():
 			t.defragment()
 			return true
+		case t.moveAnnexed():
+			return true
 		}
 	}
 	return false
@@ -86,6 +91,13 @@ func (e *Engine) noteMemory(s *shard) {
 			live += t.arena.LiveBytes()
 			mapped += t.arena.MappedBytes()
 			sparse += t.arena.SparseBytes()
+			for _, a := range t.annexes {
+				if a != nil {
+					live += a.arena.LiveBytes()
+					mapped += a.arena.MappedBytes()
+					sparse += a.arena.SparseBytes()
+				}
+			}
 		}
 	}
 	s.memory.live.Store(live)
@@ -117,8 +129,11 @@ func (e *Engine) Memory() []Memory {
 // SweepLitter does one step of freeing what large removed collections have
 // left, and reports whether there was any. It counts as used until then.
 func (e *Engine) SweepLitter() (worked bool) {
-	if e.litter.waiting.Load() == 0 {
+	if e.garbage.pieces.Load() == 0 {
 		return false
+	}
+	if e.garbage.release() {
+		return true
 	}
 	start := e.rand.IntN(len(e.shards))
 	for i := range e.shards {
@@ -143,7 +158,7 @@ func (e *Engine) sweepLitter(s *shard) (worked bool) {
 }
 
 // Litter is how many large removed collections wait to be freed.
-func (e *Engine) Litter() int64 { return e.litter.waiting.Load() }
+func (e *Engine) Litter() int64 { return e.garbage.waiting.Load() }
 
 // ReleaseDiscard gives back the memory of one table that a flush has dropped,
 // outside of all locks, and reports whether there was one.
@@ -152,10 +167,19 @@ func (e *Engine) ReleaseDiscard() (worked bool) {
 	if t == nil {
 		return false
 	}
-	n := len(t.litter)
+	pieces, removed := len(t.litter), 0
+	for i := range t.litter {
+		removed += t.litter[i].removed
+	}
 	t.litter = nil
 	t.arena.Release()
-	e.litter.free(n)
+	for _, a := range t.annexes {
+		if a != nil {
+			a.arena.Release()
+		}
+	}
+	t.annexes = nil
+	e.garbage.free(pieces, removed)
 	return true
 }
 
@@ -185,9 +209,9 @@ func (t *table) sweep() {
 		before := t.arena.LiveBytes()
 		c := &t.litter[len(t.litter)-1]
 		if c.main.FreeSome(unit) && c.aux.FreeSome(unit) && c.hidden.FreeSome(unit) {
-			*c = content{}
+			t.garbage.free(1, c.removed)
+			*c = litter{}
 			t.litter = t.litter[:len(t.litter)-1]
-			t.litters.free(1)
 		}
 		freed := before - t.arena.LiveBytes()
 		bytes += freed
@@ -213,7 +237,7 @@ func (t *table) fragmented() bool {
 		t.mover, t.trees = 0, nil
 		return false
 	}
-	return t.mover != 0 || len(t.trees) > 0 || a.MappedBytes()-a.LiveBytes() > a.LiveBytes()/wasteShare+wasteFloor
+	return t.mover != 0 || len(t.trees) > 0 || fragmented(a)
 }
 
 // treePlace is a collection that is being moved, and how far that has come.
@@ -231,7 +255,7 @@ func (t *table) defragment() {
 		t.trees = t.trees[:n-1]
 		key := []byte(p.key)
 		if r, ok := t.find(t.hash(key), key); ok && r.has(fColl) {
-			t.moveTrees(r, p)
+			t.moveMore(r, p)
 		}
 		return
 	}
@@ -265,18 +289,31 @@ func (t *table) moveRecord(r rec) int {
 		putRef(link, r.ref)
 	}
 	if r.has(fColl) {
-		n += t.moveTrees(r, treePlace{})
+		n += t.moveMore(r, treePlace{})
 	}
 	return n
 }
 
-// moveTrees moves leaves of a collection from p on; where there are more it
-// leaves word in t.trees. It returns about how many bytes it has looked at.
-func (t *table) moveTrees(r rec, p treePlace) int {
+// moveMore is moveTrees for a collection in the table's arena; where there is
+// more of it, t.trees says so.
+func (t *table) moveMore(r rec, p treePlace) (bytes int) {
+	if collAnnexed(r.coll()) {
+		return 0 // moveAnnexed looks after it
+	}
+	next, more, bytes := t.moveTrees(r, p)
+	if more {
+		t.trees = append(t.trees, next)
+	}
+	return bytes
+}
+
+// moveTrees moves leaves of a collection from p on and returns where to go on,
+// if there is more, and about how many bytes it has looked at.
+func (t *table) moveTrees(r rec, p treePlace) (next treePlace, more bool, bytes int) {
 	var c content
 	b := r.coll()
-	c.open(t.arena, b)
-	bytes := int(min(c.memBytes(), sweepBytes))
+	c.open(t, b)
+	bytes = int(min(c.memBytes(), sweepBytes))
 	tr := &c.main
 	if p.aux {
 		tr = &c.aux
@@ -290,9 +327,6 @@ func (t *table) moveTrees(r rec, p treePlace) int {
 	// Only refs have changed, and they have one length.
 	var buf [80]byte
 	copy(b, c.append(buf[:0]))
-	if p.rank < tr.Len() {
-		p.key = string(r.key())
-		t.trees = append(t.trees, p)
-	}
-	return bytes
+	p.key = string(r.key())
+	return p, p.rank < tr.Len(), bytes
 }

@@ -26,15 +26,20 @@ type table struct {
 	level    uint
 	split    uint64
 	entries  int   // in the table, tombstones included
-	counted  int64 // bytes of the arena that are in Engine.used
+	counted  int64 // bytes of all its arenas that are in Engine.used
 	live     int   // with content, as DBSIZE counts
 	ttls     int   // live and with a deadline
 	runs     int   // with counter runs
 	fields   int   // hashes with fields that have deadlines
 	away     int   // collections that lie on disk
+	// annexes are the memory of large collections, by number less one.
+	annexes    []*annex
+	annexBytes int64       // of their blocks
+	annexFrom  int64       // see there
+	pages      slab.Source // of new ones
 	// litter are large trees that nobody uses any more, freed in steps.
-	litter  []content
-	litters *litterCount // of all tables
+	litter  []litter
+	garbage *garbage // of all tables
 	// mover is the cursor of defragment, trees are large collections that it
 	// has met and not finished.
 	mover uint64
@@ -59,8 +64,9 @@ const (
 	maxJoins = 4
 )
 
-func newTable(a *slab.Arena, hash func([]byte) uint64) *table {
-	return &table{arena: a, hash: hash, level: minLevel, litters: new(litterCount)}
+func newTable(pages slab.Source, hash func([]byte) uint64) *table {
+	g := &garbage{used: new(atomic.Int64), mapped: new(atomic.Int64)}
+	return &table{arena: slab.New(pages), pages: pages, hash: hash, level: minLevel, annexFrom: annexFrom, garbage: g}
 }
 
 func (t *table) newSegment(buckets int) slab.Ref {
@@ -245,9 +251,9 @@ func change(was, now, flags recFlags) int {
 	return 0
 }
 
-// grew is by how many bytes the arena has changed since it was last asked.
+// grew is by how many bytes the arenas have changed since it was last asked.
 func (t *table) grew() int64 {
-	by := t.arena.LiveBytes() - t.counted
+	by := t.arena.LiveBytes() + t.annexBytes - t.counted
 	t.counted += by
 	return by
 }
@@ -269,26 +275,32 @@ func (t *table) each(fn func(rec)) {
 // litterFrom is the size in bytes from which a collection is freed in steps.
 const litterFrom = 16 << 10
 
-// litterCount counts large removed collections.
-type litterCount struct {
-	waiting atomic.Int64
-	freed   atomic.Int64 // since start or ResetStats
-}
-
-// free counts n that no longer wait.
-func (l *litterCount) free(n int) {
-	l.freed.Add(int64(n)) // first: who sees none wait finds them all here
-	l.waiting.Add(-int64(n))
-}
-
 // free gives the trees of a collection back, those of a large one later.
 func (t *table) free(c *content) {
-	if c.main.MemBytes()+c.aux.MemBytes()+c.hidden.MemBytes() >= litterFrom {
-		t.litter = append(t.litter, *c)
-		t.litters.waiting.Add(1)
+	if a := c.annex; a != nil {
+		by := a.t
+		a.leave()
+		by.garbage.add(a, 1)
 		return
 	}
-	freeTrees(c)
+	t.throw(c, 1)
+}
+
+// litter is what a large collection has left in its table.
+type litter struct {
+	content
+	removed int // 1 for a removed collection, 0 for one that is elsewhere now
+}
+
+// throw is free for trees in the table's own arena.
+func (t *table) throw(c *content, removed int) {
+	if c.memBytes() < litterFrom {
+		freeTrees(c)
+		return
+	}
+	t.litter = append(t.litter, litter{*c, removed})
+	t.garbage.pieces.Add(1)
+	t.garbage.waiting.Add(int64(removed))
 }
 
 // bytes is the memory of a key in bytes, but for its collection: its record and
@@ -301,7 +313,7 @@ func (t *table) bytesOf(r rec) int64 {
 	n := r.bytes()
 	if r.has(fColl) {
 		var c content
-		c.open(t.arena, r.coll())
+		c.open(t, r.coll())
 		n += c.memBytes()
 	}
 	return n

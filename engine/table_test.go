@@ -26,7 +26,7 @@ func newTableRig(seed uint64) *tableRig {
 		}
 		return h
 	}
-	return &tableRig{newTable(slab.New(slab.Heap()), hash), rand.New(rand.NewPCG(1, seed))}
+	return &tableRig{newTable(slab.Heap(), hash), rand.New(rand.NewPCG(1, seed))}
 }
 
 // add makes a record of a new key and returns the key.

@@ -76,6 +76,7 @@ type Tx struct {
 	unplaced []unresolved
 	// frees are trees that nobody uses once the tx is committed.
 	frees []oldTrees
+	moves []movedRow
 }
 
 // Key2 is a changed key by database number, for watchers.
@@ -239,6 +240,7 @@ func (t *Tx) forget() {
 	t.unresolved = reuse(t.unresolved)
 	t.unplaced = reuse(t.unplaced)
 	t.frees = reuse(t.frees)
+	t.moves = reuse(t.moves)
 	if cap(t.kept) > 64<<10 {
 		t.kept = nil
 	}
@@ -294,8 +296,11 @@ func (t *Tx) commit() {
 	for i := range t.undo {
 		if u := &t.undo[i]; u.changed && !u.t.dropped {
 			t.e.put(u.s, u.t, u.db, u.x, t.p)
+		} else if c := u.x.coll; c != nil && c.annex != nil && c.annex.t != u.t {
+			c.annex.t.free(c) // it was moved to a table that is gone
 		}
 	}
+	t.noteMoves()
 	for i := range t.frees {
 		if f := &t.frees[i]; !f.t.dropped {
 			f.t.free(&f.c)

@@ -214,7 +214,7 @@ func (e *Engine) exportEntry(db int, x *entry) ExportEntry {
 		switch {
 		case e.params.Load().Merging:
 			e.date(&st.Colls[0])
-		case x.coll.typ == op.TypeList:
+		case x.coll.typ == op.TypeList || x.coll.asOf != 0:
 			st.Colls[0].AsOf = e.newest()
 		}
 	}

@@ -591,6 +591,14 @@ func (r rowSource) AppendRow(dst []byte, db int, key []byte) ([]byte, bool) {
 	return append(dst, en.State...), true
 }
 
+// Moved implements persist.Rows.
+func (r rowSource) Moved(db int, key []byte) (ids []persist.KeyID) {
+	for _, k := range r.n.engine.Moved(engine.RowKey{DB: db, Key: string(key)}) {
+		ids = append(ids, persist.KeyID{DB: k.DB, Key: k.Key})
+	}
+	return ids
+}
+
 // DBMap implements persist.Rows.
 func (r rowSource) DBMap() []int { return r.n.engine.DBMap() }
 

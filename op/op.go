@@ -66,8 +66,12 @@ const (
 	// shorter, under a new stamp. It does nothing to any other key, and exists
 	// only where no sibling is configured.
 	Patch Kind = 17
+	// Rename gives the collection of a key to another, whatever was there, and
+	// takes the deadline off. It does not say what the collection is, and exists
+	// only where no sibling is configured.
+	Rename Kind = 18
 
-	maxKind = Patch
+	maxKind = Rename
 )
 
 // Kinds is the set of kinds this build understands, as a bit mask; siblings
@@ -131,6 +135,9 @@ type Op struct {
 	Rank int           // Insert, Cut
 	N    int           // Cut
 	Sees []clock.Stamp // Put, Take, Expire: the cells of the member that were seen
+
+	ToDB int    // Rename
+	To   []byte // Rename: the new key
 }
 
 // Sub is what one origin has counted on one base: Total since Born. A later
@@ -280,6 +287,14 @@ const (
 	dropAll = iota
 	dropSeen
 )
+
+// Rename appends a Rename op.
+func (b *Builder) Rename(db int, key []byte, toDB int, to []byte) clock.Stamp {
+	s := b.start(Rename, db, key)
+	b.body = binary.AppendUvarint(b.body, uint64(toDB))
+	b.body = appendBytes(b.body, to)
+	return s
+}
 
 // Meta appends a Meta op.
 func (b *Builder) Meta(db int, key []byte, t Type, meta []byte) clock.Stamp {
@@ -563,6 +578,8 @@ func (d *Reader) op(first clock.Reading, origin clock.Origin, index int) Op {
 		default:
 			d.Fail()
 		}
+	case Rename:
+		o.ToDB, o.To = int(d.Uvarint(MaxDBs-1)), d.Bytes(MaxKeyLen)
 	case Meta:
 		o.Type = d.collType()
 		o.Raw = d.Bytes(math.MaxInt32)

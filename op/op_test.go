@@ -130,6 +130,9 @@ func buildOp(rnd *rand.Rand, b *Builder, h Header) Op {
 	case Patch:
 		o.Kind, o.Offset, o.Value = Patch, rnd.IntN(1<<20), randomBytes(rnd, 30)
 		got = b.Patch(o.DB, o.Key, o.Offset, o.Value)
+	case Rename:
+		o.Kind, o.ToDB, o.To = Rename, rnd.IntN(MaxDBs), randomBytes(rnd, 20)
+		got = b.Rename(o.DB, o.Key, o.ToDB, o.To)
 	case CountMember:
 		o.Kind, o.Type, o.Elem.Key = CountMember, TypeHash, randomBytes(rnd, 9)
 		lineage, wantLineage := randomRef(rnd, h, n)

@@ -3,6 +3,7 @@ package persist
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -24,6 +25,10 @@ type Rows interface {
 	// nothing left to remember of the key, tombstones included. It may call
 	// GetRow.
 	AppendRow(dst []byte, db int, key []byte) (row []byte, live bool)
+	// Moved lists, once, keys that have got what the key had: a row of the key
+	// that AppendRow gave before is not to be in the store without newer rows
+	// of them, for then a crash would leave what was moved to nobody.
+	Moved(db int, key []byte) []KeyID
 	// RowWritten says that the store answers row for key from now on. The
 	// slices are valid during the call.
 	RowWritten(db int, key, row []byte)
@@ -54,6 +59,15 @@ type Checkpoint struct {
 	ready  bool   // batch is prepared
 	behind uint64 // log position that must be written before batch
 	buf    []byte
+	// early are keys whose rows go ahead of that of keys[taken], of which asked
+	// says that they are known.
+	early []KeyID
+	asked bool
+	// moved is what Moved has said of keys whose rows are not in the store yet,
+	// carried what it said to a checkpoint that failed, and joined are all keys
+	// that it named.
+	moved, carried map[KeyID][]KeyID
+	joined         []KeyID
 }
 
 type phase uint8
@@ -88,8 +102,8 @@ func (db *DB) StartCheckpoint(rows Rows, pos uint64, vector clock.Vector) (*Chec
 		return nil, fmt.Errorf("persist: checkpoint at %d, outside of [%d, %d)", pos, old, db.Log.End())
 	}
 	db.running = true
-	keys, flushed := db.carryKeys, db.carryFlushed
-	db.carryKeys, db.carryFlushed = nil, nil
+	keys, flushed, moved := db.carryKeys, db.carryFlushed, db.carryMoved
+	db.carryKeys, db.carryFlushed, db.carryMoved = nil, nil, nil
 	db.mu.Unlock()
 
 	newKeys, newFlushed := rows.TakeDirty()
@@ -98,7 +112,7 @@ func (db *DB) StartCheckpoint(rows Rows, pos uint64, vector clock.Vector) (*Chec
 	slices.Sort(flushed)
 	c := &Checkpoint{
 		db: db, rows: rows, mark: mark{pos, vector.Clone()}, dbMap: slices.Clone(rows.DBMap()),
-		keys: slices.Compact(keys), behind: pos,
+		keys: slices.Compact(keys), behind: pos, carried: moved,
 	}
 	for _, d := range slices.Compact(flushed) {
 		c.spans = append(c.spans, span{d, appendRowKey(nil, d, "")})
@@ -130,7 +144,7 @@ func (c *Checkpoint) Step(maxKeys int) (done bool, err error) {
 		err = c.stepMark()
 	case phaseCut:
 		c.phase = phaseDone
-		c.release(nil, nil)
+		c.release(nil, nil, nil)
 		return true, c.db.CutStep()
 	case phaseDone:
 		return true, nil
@@ -162,10 +176,16 @@ func (c *Checkpoint) Abort() {
 func (c *Checkpoint) fail(err error) {
 	c.err = err
 	if c.phase > phaseMark {
-		c.release(nil, nil)
+		c.release(nil, nil, nil)
 		return
 	}
-	c.release(c.keys, c.flushed())
+	for k, list := range c.moved {
+		if c.carried == nil {
+			c.carried = map[KeyID][]KeyID{}
+		}
+		c.carried[k] = append(list, c.carried[k]...)
+	}
+	c.release(append(c.keys, c.joined...), c.flushed(), c.carried)
 }
 
 // flushed are the flushed databases, finished ones included.
@@ -176,11 +196,11 @@ func (c *Checkpoint) flushed() (dbs []int) {
 	return dbs
 }
 
-func (c *Checkpoint) release(keys []KeyID, flushed []int) {
+func (c *Checkpoint) release(keys []KeyID, flushed []int, moved map[KeyID][]KeyID) {
 	c.db.mu.Lock()
 	defer c.db.mu.Unlock()
 	c.db.running = false
-	c.db.carryKeys, c.db.carryFlushed = keys, flushed
+	c.db.carryKeys, c.db.carryFlushed, c.db.carryMoved = keys, flushed, moved
 }
 
 // stepRows prepares a batch of rows or applies the one prepared, as soon as
@@ -204,6 +224,7 @@ func (c *Checkpoint) stepRows(maxKeys int) error {
 			return err
 		}
 	}
+	maps.DeleteFunc(c.moved, func(k KeyID, _ []KeyID) bool { return !c.asked || k != c.keys[c.taken] })
 	c.next, c.ready = c.taken, false
 	if c.next == len(c.keys) {
 		c.phase = phaseMark
@@ -231,16 +252,19 @@ func (c *Checkpoint) prepare(maxKeys int) {
 	i := c.next
 	for ; i < len(c.keys) && i < c.next+maxKeys && c.batch.Bytes() < maxStepBytes; i++ {
 		k := c.keys[i]
+		if !c.asked {
+			c.early, c.asked = c.moves(k, i), true
+		}
+		for len(c.early) > 0 && c.batch.Bytes() < maxStepBytes {
+			c.appendRow(c.early[0], i)
+			c.early = c.early[1:]
+		}
+		if len(c.early) > 0 {
+			break
+		}
+		c.appendRow(k, i)
+		c.asked = false
 		rowKey = appendRowKey(rowKey[:0], k.DB, k.Key)
-		row, live := c.rows.AppendRow(c.buf[:0], k.DB, rowKey[len(rowPrefix)+2:])
-		if live {
-			c.batch.Set(rowKey, row)
-		} else {
-			c.batch.Delete(rowKey)
-		}
-		if c.buf = row; cap(row) > maxIdleBatchBytes {
-			c.buf = nil
-		}
 	}
 	c.taken = i
 	rows := c.batch.Len()
@@ -259,6 +283,51 @@ func (c *Checkpoint) prepare(maxKeys int) {
 	c.batch.rotate(rows)
 	c.behind = max(c.mark.pos, c.db.Log.End()-1)
 	c.ready = true
+}
+
+// appendRow adds a key's row to the batch, and the rows of those that have got
+// what it had since it was asked for its moves. at is the place of the key that
+// the batch has come to.
+func (c *Checkpoint) appendRow(k KeyID, at int) {
+	for work := []KeyID{k}; len(work) > 0; {
+		k = work[len(work)-1]
+		work = work[:len(work)-1]
+		rowKey := appendRowKey(nil, k.DB, k.Key)
+		row, live := c.rows.AppendRow(c.buf[:0], k.DB, rowKey[len(rowPrefix)+2:])
+		if live {
+			c.batch.Set(rowKey, row)
+		} else {
+			c.batch.Delete(rowKey)
+		}
+		if c.buf = row; cap(row) > maxIdleBatchBytes {
+			c.buf = nil
+		}
+		work = append(work, c.moves(k, at)...)
+	}
+}
+
+// moves are the keys whose rows have to be in the store no later than that of k,
+// and to be read after it was asked for them.
+func (c *Checkpoint) moves(k KeyID, at int) []KeyID {
+	list := append(c.carried[k], c.rows.Moved(k.DB, []byte(k.Key))...)
+	if len(list) == 0 {
+		return nil
+	}
+	delete(c.carried, k)
+	if c.moved == nil {
+		c.moved = map[KeyID][]KeyID{}
+	}
+	c.moved[k] = append(c.moved[k], list...)
+	c.joined = append(c.joined, list...)
+	for _, to := range list {
+		if len(c.spans) > 0 && compareKeys(to, c.keys[at]) > 0 {
+			// The deletion of what was flushed has not come there: once more.
+			if i, found := slices.BinarySearchFunc(c.keys, to, compareKeys); !found {
+				c.keys = slices.Insert(c.keys, i, to)
+			}
+		}
+	}
+	return list
 }
 
 // stepMark makes the rows count: from here on recovery starts at pos.
@@ -338,6 +407,6 @@ func (db *DB) DeleteAll(id Identity, vector clock.Vector) error {
 	if err != nil {
 		return fmt.Errorf("persist: empty the region: %w", err)
 	}
-	db.mark, db.carryKeys, db.carryFlushed = m, nil, nil
+	db.mark, db.carryKeys, db.carryFlushed, db.carryMoved = m, nil, nil, nil
 	return nil
 }

@@ -78,6 +78,8 @@ func (e *toy) TakeDirty() (keys []KeyID, flushed []int) {
 	return keys, flushed
 }
 
+func (e *toy) Moved(int, []byte) []KeyID { return nil }
+
 func (e *toy) AppendRow(dst []byte, db int, key []byte) ([]byte, bool) {
 	c, ok := e.cells[KeyID{db, string(key)}]
 	if !ok {

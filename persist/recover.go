@@ -22,6 +22,7 @@ type DB struct {
 	mark         mark
 	carryKeys    []KeyID // of a failed checkpoint
 	carryFlushed []int
+	carryMoved   map[KeyID][]KeyID
 }
 
 // Options shape a DB.

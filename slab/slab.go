@@ -286,6 +286,32 @@ func (a *Arena) Release() {
 	*a = Arena{src: a.src}
 }
 
+// ReleaseSome gives pages back until about so many bytes are gone, and reports
+// whether that was all. Once it was called, only it and MappedBytes are of use
+// until it has.
+func (a *Arena) ReleaseSome(bytes int64) (done bool) {
+	for stop := a.mappedBytes - bytes; len(a.pages) > 0 && a.mappedBytes > stop; {
+		last := len(a.pages) - 1
+		pg := &a.pages[last]
+		switch {
+		case pg.chunk == nil && pg.mem != nil:
+			a.mappedBytes -= int64(pg.size)
+			a.src.Unmap(pg.mem)
+		case pg.chunk != nil:
+			a.mappedBytes -= int64(pg.touched) * granuleBytes
+			if pg.chunk.numbers[0] == uint32(last) {
+				a.src.Unmap(pg.chunk.mem)
+			}
+		}
+		a.pages = a.pages[:last]
+	}
+	if len(a.pages) > 0 {
+		return false
+	}
+	*a = Arena{src: a.src}
+	return true
+}
+
 // number takes a page number that names nothing.
 func (a *Arena) number() uint32 {
 	if n := len(a.numbers); n > 0 {

@@ -85,3 +85,34 @@ func (t *Tree) moveBlock(ref slab.Ref) slab.Ref {
 	}
 	return t.A.Move(ref)
 }
+
+// CopyTo makes the same tree in another arena, block by block: what its elements are does not matter.
+func (t *Tree) CopyTo(a *slab.Arena) Tree {
+	c := Tree{A: a, Shape: t.Shape}
+	if t.Root.ref != 0 {
+		c.Root.count, c.Root.height = t.Root.count, t.Root.height
+		c.Root.ref = c.copyOf(t, int(t.Root.height), t.Root.ref)
+	}
+	return c
+}
+
+// copyOf copies a node of from with all below it.
+func (t *Tree) copyOf(from *Tree, level int, ref slab.Ref) slab.Ref {
+	used := from.A.Bytes(ref)[:from.weight(level, ref)]
+	made, b := t.alloc(len(used))
+	copy(b, used)
+	if level > 0 {
+		for i := range from.view(ref, level).n {
+			child := t.copyOf(from, level-1, from.childOf(ref, level, i))
+			in := t.view(made, level)
+			in.setRef(i, child)
+		}
+	}
+	return made
+}
+
+// childOf is the i-th child of a node.
+func (t *Tree) childOf(ref slab.Ref, level, i int) slab.Ref {
+	in := t.view(ref, level)
+	return in.ref(i)
+}

@@ -492,3 +492,39 @@ func (m *model) fuzzStep(what, at byte, size int) {
 		}
 	}
 }
+
+// TestCopyTo: a copy in another arena has the same elements and accounts, and a
+// life of its own.
+func TestCopyTo(t *testing.T) {
+	for _, n := range []int{0, 1, 5, 200, 5000} {
+		from := Tree{A: slab.New(slab.Heap())}
+		for i := range n {
+			from.Insert(i, Elem{Key: fmt.Appendf(nil, "key:%08d", i), Val: make([]byte, i%70)})
+		}
+		if n > 10 {
+			from.Insert(n/2, Elem{Key: []byte("key:"), Val: make([]byte, 100_000)})
+		}
+		to := from.CopyTo(slab.New(slab.Heap()))
+		from.DeleteRange(0, from.Len()/2)
+		if err := to.Check(); err != nil {
+			t.Fatal(err)
+		}
+		if to.Len() < n || to.MemBytes() != to.A.LiveBytes() {
+			t.Fatalf("%d elements in %d bytes of %d", to.Len(), to.MemBytes(), to.A.LiveBytes())
+		}
+		for i := range n {
+			at := i
+			if n > 10 && i >= n/2 {
+				at++
+			}
+			if e := to.At(at); string(e.Key) != fmt.Sprintf("key:%08d", i) || len(e.Val) != i%70 {
+				t.Fatalf("element %d is %q", at, e.Key)
+			}
+		}
+		for !to.FreeSome(7) {
+		}
+		if to.A.Blocks() != 0 {
+			t.Fatal("blocks are left")
+		}
+	}
+}
