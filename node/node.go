@@ -124,6 +124,7 @@ type Node struct {
 	pause    pause
 	pubsub   *pubsub.Registry[*Session]
 	stirring stirring
+	buffers  buffers
 	stats    stats
 	saves    saves
 	startMs  int64

@@ -2,7 +2,6 @@ package node
 
 import (
 	"net/netip"
-	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -61,7 +60,7 @@ type Session struct {
 	booked int64 // of registry.booked
 
 	// micros is Micros at the end of the last command; base is a reading of
-	// both clocks at one moment (see readClock).
+	// both clocks at one moment (see begin).
 	micros, baseMicros, baseMs int64
 
 	ctx   command.Ctx
@@ -193,7 +192,7 @@ func (s *Session) Feed(p []byte) {
 		return
 	}
 	s.n.stats.netIn.Add(int64(len(p)))
-	s.readClock()
+	s.begin()
 	s.pub.lastMs.Store(s.nowMs())
 	s.pub.inBytes.Store(int64(len(s.in) + len(p)))
 	if s.parked != notParked || len(s.in) > 0 {
@@ -208,21 +207,26 @@ func (s *Session) Feed(p []byte) {
 			s.in = s.keep(s.in, s.process(s.in))
 		}
 	} else {
-		rest := p[s.process(p):]
-		s.in = s.in[:0]
-		s.collect(rest)
+		s.collect(p[s.process(p):])
 	}
 	s.settle()
 }
 
-// announcedStep bounds the memory made ready for input that is only announced.
+// announcedStep bounds, with as much as was received, the memory made ready for
+// input that is only announced.
 const announcedStep = 1 << 20
 
 // collect appends p to the input, with room for what the request announces, so
 // that a large argument is not copied again at every doubling.
 func (s *Session) collect(p []byte) {
-	if room := min(s.parser.Need(), len(s.in)+len(p)+announcedStep) - len(s.in); room > len(p) {
-		s.in = slices.Grow(s.in, room)
+	if len(p) == 0 {
+		return
+	}
+	if least := len(s.in) + len(p); least > cap(s.in) {
+		room := min(max(least, s.parser.Need()), 2*least+announcedStep)
+		longer := append(s.n.buffers.get(room), s.in...)
+		s.n.buffers.put(s.in)
+		s.in = longer
 	}
 	s.in = append(s.in, p...)
 }
@@ -243,14 +247,12 @@ func (s *Session) queryLimit() int64 {
 	return limit
 }
 
-// keep moves what is left after the first n bytes to the front, giving large
-// buffers back once they are empty.
+// keep moves what is left after the first n bytes to the front, and gives the
+// buffer back once it is empty.
 func (s *Session) keep(buf []byte, n int) []byte {
 	if n == len(buf) {
-		if cap(buf) > 64<<10 {
-			return nil
-		}
-		return buf[:0]
+		s.n.buffers.put(buf)
+		return nil
 	}
 	return buf[:copy(buf, buf[n:])]
 }
@@ -264,7 +266,7 @@ func (s *Session) Resume() {
 	if s.closing || s.asleep() {
 		return
 	}
-	s.readClock()
+	s.begin()
 	if s.parked != notParked && s.goOn() {
 		s.parked = notParked
 		s.pending = nil
@@ -288,10 +290,13 @@ func (s *Session) goOn() bool {
 	return s.execute(s.pending)
 }
 
-// readClock reads the time where a call into the session begins. From there on
-// the end of each command is the beginning of the next: a clock read costs as
-// much as a small command.
-func (s *Session) readClock() {
+// begin is where a call into the session begins: it borrows memory for output and
+// reads the time. From there on the end of each command is the beginning of the
+// next: a clock read costs as much as a small command.
+func (s *Session) begin() {
+	if cap(s.out.Bytes()) == 0 {
+		s.out.Lend(s.n.buffers.get(0))
+	}
 	s.baseMs, s.baseMicros = s.n.wall.NowMs(), s.n.opts.Micros()
 	s.micros = s.baseMicros
 }
@@ -383,6 +388,9 @@ func (s *Session) settle() {
 	s.pub.inBytes.Store(int64(len(s.in)))
 	s.takeMail()
 	n := s.out.Len()
+	if n == 0 {
+		s.n.buffers.put(s.out.Take())
+	}
 	s.pub.outBytes.Store(int64(n))
 	db := s.n.disk.db.Load()
 	if db != nil && db.Log.Policy() == persist.Always && n > s.heldEnd() {
@@ -465,7 +473,7 @@ func (s *Session) dropTaken() {
 	}
 	b := s.out.Bytes()
 	if s.taken == len(b) {
-		s.out.Reset()
+		s.n.buffers.put(s.out.Take())
 	} else {
 		n := copy(b, b[s.taken:])
 		s.out.Truncate(n)

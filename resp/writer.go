@@ -69,6 +69,9 @@ func (w *Writer) Take() []byte {
 	return b
 }
 
+// Lend gives the Writer, which must be empty, memory to write into: it owns buf until Take.
+func (w *Writer) Lend(buf []byte) { w.buf = buf[:0] }
+
 // Raw appends bytes that are encoded already.
 func (w *Writer) Raw(b []byte) { w.buf = append(w.buf, b...) }
 

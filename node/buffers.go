@@ -1,0 +1,56 @@
+package node
+
+import "sync"
+
+const (
+	// minBuffer is the least that a buffer is made for, and maxBuffer the most
+	// that is kept for others.
+	minBuffer = 16 << 10
+	maxBuffer = 4 << 20
+	// keptBuffers bounds how many are kept, keptBytes their bytes together.
+	keptBuffers = 32
+	keptBytes   = 16 << 20
+)
+
+// buffers lends sessions memory for input that is not complete and for output,
+// so that an idle session has none and a busy one does not make it anew for
+// every large value.
+type buffers struct {
+	mu   sync.Mutex
+	free [][]byte // the last one given back is taken first
+	kept int      // bytes
+}
+
+// get is an empty buffer with room for n bytes.
+func (p *buffers) get(n int) []byte {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i := len(p.free) - 1; i >= 0; i-- {
+		if b := p.free[i]; cap(b) >= n {
+			p.kept -= cap(b)
+			last := len(p.free) - 1
+			copy(p.free[i:], p.free[i+1:])
+			p.free[last] = nil
+			p.free = p.free[:last]
+			return b
+		}
+	}
+	size := minBuffer
+	for size < n && size < maxBuffer {
+		size *= 2
+	}
+	return make([]byte, 0, max(size, n))
+}
+
+// put takes a buffer back, wherever it came from.
+func (p *buffers) put(b []byte) {
+	if cap(b) < minBuffer || cap(b) > maxBuffer {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.free) < keptBuffers && p.kept+cap(b) <= keptBytes {
+		p.free = append(p.free, b[:0])
+		p.kept += cap(b)
+	}
+}
