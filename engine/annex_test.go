@@ -185,7 +185,7 @@ func TestAnnexComesAndGoes(t *testing.T) {
 			for r.e.ReleaseDiscard() {
 			}
 		}
-		for r.e.Sweep() {
+		for r.e.Sweep(nil) {
 		}
 		checkAccounts(t, r.e)
 	}

@@ -189,7 +189,7 @@ func TestOrphanedExpiry(t *testing.T) {
 
 func expireAll(r *region) {
 	for range 4 * len(r.e.shards) * r.e.databases {
-		r.e.ExpireStep(r.wall.NowMs())
+		r.e.ExpireStep(r.wall.NowMs(), nil)
 	}
 }
 

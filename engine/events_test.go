@@ -65,7 +65,7 @@ func TestEventsOfTheEngine(t *testing.T) {
 			l.want(t, "overwritten when expired", "new=0:n expired=0:t new=0:t")
 			wall.Advance(10)
 			for range 1000 {
-				l.e.ExpireStep(wall.NowMs())
+				l.e.ExpireStep(wall.NowMs(), nil)
 			}
 			l.want(t, "expired", "expired=0:t")
 		})

@@ -112,7 +112,7 @@ func TestAdaptiveStateComesAndGoes(t *testing.T) {
 	}
 	p.Policy = lru.NoEviction
 	r.e.Configure(p)
-	r.e.ExpireStep(startMs)
+	r.e.ExpireStep(startMs, nil)
 	r.world(func(tx *Tx) { tx.FlushDB(0) })
 	if used := r.e.UsedBytes(); used != 0 {
 		t.Errorf("%d bytes left", used)
@@ -169,7 +169,7 @@ func TestAdaptiveInParallel(t *testing.T) {
 					other := p
 					other.Policy = lru.Policy(i / 500 % 4)
 					e.Configure(other)
-					e.ExpireStep(startMs)
+					e.ExpireStep(startMs, nil)
 					e.Configure(p)
 				}
 			}

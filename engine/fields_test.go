@@ -59,7 +59,7 @@ func runFieldDeadlines(t *testing.T, seed uint64) {
 		wall.Advance(int64(rnd.IntN(3)))
 		if rnd.IntN(3) == 0 {
 			for range 4 * r.e.databases {
-				r.e.ExpireStep(wall.NowMs())
+				r.e.ExpireStep(wall.NowMs(), nil)
 			}
 			checkReclaimed(t, r, k, have, wall.NowMs())
 		}

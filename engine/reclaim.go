@@ -84,15 +84,16 @@ const orphanMs = 60_000
 
 // ExpireStep looks at a bounded number of buckets for expired keys, going on
 // where the last step stopped. It returns how many keys it met and how many it
-// reclaimed; the caller decides from that how long to go on.
-func (e *Engine) ExpireStep(nowMs int64) (met, reclaimed int) {
+// reclaimed; the caller decides from that how long to go on. Where it had to wait
+// for a shard it calls waited, which may be nil, once it holds it.
+func (e *Engine) ExpireStep(nowMs int64, waited func()) (met, reclaimed int) {
 	c := &e.expire
 	c.Lock()
 	defer c.Unlock()
 	// An empty database costs nothing but the look; a round of the loop is
 	// one full turn at most.
 	for range len(e.shards) * e.databases {
-		m, r := e.expireHere(nowMs)
+		m, r := e.expireHere(nowMs, waited)
 		met, reclaimed = met+m, reclaimed+r
 		if c.cursor == 0 {
 			if c.db++; c.db == e.databases {
@@ -108,10 +109,10 @@ func (e *Engine) ExpireStep(nowMs int64) (met, reclaimed int) {
 }
 
 // expireHere is one bounded visit of the table at the step's place.
-func (e *Engine) expireHere(nowMs int64) (met, reclaimed int) {
+func (e *Engine) expireHere(nowMs int64, waited func()) (met, reclaimed int) {
 	c := &e.expire
 	s := e.shards[c.shard]
-	s.mu.Lock()
+	s.lock(waited)
 	defer s.mu.Unlock()
 	t, p := s.dbs[c.db], e.params.Load()
 	e.retire(s, p)

@@ -30,7 +30,7 @@ func TestMassExpiry(t *testing.T) {
 		r.wall.Advance(10)
 		steps, total := 0, 0
 		for total < n {
-			met, reclaimed := r.e.ExpireStep(r.wall.NowMs())
+			met, reclaimed := r.e.ExpireStep(r.wall.NowMs(), nil)
 			total += reclaimed
 			if met > 8*expireBuckets {
 				t.Fatalf("one step met %d keys", met)
@@ -238,7 +238,7 @@ func TestParallelCommitters(t *testing.T) {
 				case i%300 == 0:
 					tx.Run(Scope{World: true}, startMs, func(t *Tx) { t.FlushDB(0) })
 				case i%50 == 0:
-					e.ExpireStep(startMs + int64(i))
+					e.ExpireStep(startMs+int64(i), nil)
 					e.ForgetRemovals(clock.Vector{}, 10)
 					e.TakeDirty()
 					e.Digest(startMs)

@@ -30,8 +30,9 @@ type sweeping struct {
 
 // Sweep does one step of whatever memory is to be given back, and reports
 // whether there was any; the caller decides from that how long to go on. Where
-// there is nothing to do it has looked at every shard.
-func (e *Engine) Sweep() (worked bool) {
+// there is nothing to do it has looked at every shard. Where it had to wait for a
+// shard it calls waited, which may be nil, once it holds it.
+func (e *Engine) Sweep(waited func()) (worked bool) {
 	w := &e.sweep
 	w.Lock()
 	defer w.Unlock()
@@ -44,7 +45,7 @@ func (e *Engine) Sweep() (worked bool) {
 			w.shard = 0
 			w.rounds++
 		}
-		if e.sweepShard(s, w.rounds%releaseEvery == 0) {
+		if e.sweepShard(s, w.rounds%releaseEvery == 0, waited) {
 			return true
 		}
 	}
@@ -52,8 +53,8 @@ func (e *Engine) Sweep() (worked bool) {
 }
 
 // sweepShard does one step in s.
-func (e *Engine) sweepShard(s *shard, release bool) (worked bool) {
-	s.mu.Lock()
+func (e *Engine) sweepShard(s *shard, release bool, waited func()) (worked bool) {
+	s.lock(waited)
 	defer s.mu.Unlock()
 	defer e.noteMemory(s)
 	for _, t := range s.dbs {
@@ -77,6 +78,18 @@ func (e *Engine) sweepShard(s *shard, release bool) (worked bool) {
 		}
 	}
 	return false
+}
+
+// lock takes the shard's lock, and calls waited, which may be nil, if others had
+// it.
+func (s *shard) lock(waited func()) {
+	if s.mu.TryLock() {
+		return
+	}
+	s.mu.Lock()
+	if waited != nil {
+		waited()
+	}
 }
 
 // shardMemory is a shard's memory as the sweep saw it last.

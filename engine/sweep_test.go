@@ -96,7 +96,7 @@ func TestSweepReleases(t *testing.T) {
 		r.do(func(tx *Tx) { tx.Delete(key(name)) }, name)
 	}
 	for range 2 * releaseEvery {
-		r.e.Sweep()
+		r.e.Sweep(nil)
 	}
 	if live, mapped := r.mapped(); live != 0 || mapped != 0 {
 		t.Fatalf("%d bytes live, %d mapped without keys", live, mapped)
@@ -145,7 +145,7 @@ func TestSweepDefragments(t *testing.T) {
 			r.do(func(tx *Tx) { tx.Delete(key(name)) }, name)
 		}
 		before, steps := r.digest(), 0
-		for r.e.Sweep() {
+		for r.e.Sweep(nil) {
 			if steps++; steps > 1_000_000 {
 				t.Fatal("the mover does not end")
 			}

@@ -580,8 +580,9 @@ func (r rowSource) TakeDirty() ([]persist.KeyID, []int) {
 // AppendRow implements persist.Rows.
 func (r rowSource) AppendRow(dst []byte, db int, key []byte) ([]byte, bool) {
 	start := r.n.opts.Micros()
+	r.n.writing.keep(r.n, start)
 	en, ok := r.n.engine.Row(engine.RowKey{DB: db, Key: string(key)})
-	r.n.noteTurn(checkpointTurn, start)
+	r.n.writing.note(r.n, checkpointTurn, start, r.n.opts.Micros())
 	if !ok {
 		return dst, false
 	}

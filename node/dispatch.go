@@ -222,8 +222,9 @@ func (s *Session) account(row *command.Row, startMicros int64) {
 	s.tally.calls++
 	s.tally.micros += s.micros - startMicros
 	if !row.Has(command.Control) || row.Has(command.EndsMulti) {
-		n.stats.turns.note(commandTurn, s.micros-startMicros)
+		n.commanding.note(n, commandTurn, startMicros, s.micros)
 	}
+	n.commanding.keep(n, s.micros)
 	if b := s.out.Bytes(); len(b) > s.mark && b[s.mark] == '-' {
 		n.stats.of(row).failed.Add(1)
 		n.stats.failed(errorCode(b[s.mark+1:]))

@@ -262,7 +262,7 @@ func TestEvictionParameters(t *testing.T) {
 		fill()
 		r.do("CONFIG SET maxmemory-eviction-tenacity "+strconv.Itoa(c.tenacity), "CONFIG SET maxmemory 2mb")
 		before := r.engine.Stats().EvictedKeys
-		r.fitMemory()
+		r.fitMemory(&r.ticking)
 		if n := r.engine.Stats().EvictedKeys - before; n < c.least || n > c.at {
 			t.Errorf("maxmemory-eviction-tenacity %d evicts %d keys at once", c.tenacity, n)
 		}

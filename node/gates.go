@@ -25,7 +25,7 @@ func (s *Session) gate(row *command.Row) (refusal resp.Error, park parkReason) {
 	if s.multi.active && row.Has(command.NoMulti) {
 		return resp.ErrNotInMulti, notParked
 	}
-	if !n.fitMemory() {
+	if !n.fitMemory(&n.commanding) {
 		if denyOOM || s.multi.active && !row.Has(command.Unqueued) {
 			if n.awaitRows() {
 				return "", parkRows

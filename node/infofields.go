@@ -264,8 +264,9 @@ func infoStats() []infoField {
 		{"expired_keys", "Keys reclaimed because their deadline had passed.", func(v *infoView) any { return v.engine.ExpiredKeys }},
 		{"lazyfreed_objects", "Large removed collections that were freed behind the commands that removed them; small ones are freed at once, and not counted.", func(v *infoView) any { return v.engine.LitterFreed }},
 		{"expired_time_cap_reached_count", "Runs of the expiry cycle that their time limit ended.", func(v *infoView) any { return v.stats.expireCapped.Load() }},
-		{"engine_longest_turn_usec", "The longest time since the start or CONFIG RESETSTAT that one step held others up: a command from the end of the one before to its own, or a step of background work, in microseconds. Waiting for a lock is in it.", func(v *infoView) any { return v.stats.turns.longest() }},
-		{"engine_longest_<kind>_usec", "The same of one kind of work: command, apply (a sibling's batch), expire, evict, sweep (giving memory back), checkpoint (one row).", func(v *infoView) any {
+		{"engine_longest_turn_usec", "The longest time since the start or CONFIG RESETSTAT that one step held others up: a command from the end of the one before to its own, or a step of background work, in microseconds. It is processor time where the system tells it of the thread: without waiting for a lock or for a processor.", func(v *infoView) any { return v.stats.turns.longest() }},
+		{"engine_longest_elapsed_usec", "The same by the clock, waiting included.", func(v *infoView) any { return v.stats.elapsed.longest() }},
+		{"engine_longest_<kind>_usec", "The longest turn of one kind of work: command, apply (a sibling's batch), expire, evict, sweep (giving memory back), checkpoint (one row).", func(v *infoView) any {
 			var lines []infoLine
 			for i := range v.stats.turns {
 				lines = append(lines, infoLine{"engine_longest_" + turnNames[i] + "_usec", strconv.FormatInt(v.stats.turns[i].Load(), 10)})

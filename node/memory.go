@@ -40,7 +40,7 @@ func (n *Node) PurgeMemory() {
 		for n.engine.ReleaseDiscard() {
 		}
 		for range purgeSteps {
-			if !n.engine.Sweep() {
+			if !n.engine.Sweep(nil) {
 				break
 			}
 		}
@@ -124,8 +124,8 @@ func (n *Node) target(limit int64) int64 {
 
 // fitMemory evicts until used memory is within maxmemory and reports whether
 // it is. As in Redis clients' buffers count. What removed collections have left
-// is freed before anything is evicted for it.
-func (n *Node) fitMemory() bool {
+// is freed before anything is evicted for it. The caller's turns are in st.
+func (n *Node) fitMemory(st *stints) bool {
 	snap := n.conf.Load()
 	limit := snap.MaxMemory
 	over := func(limit int64) bool { return limit > 0 && baseBytes+n.bookedBytes()+n.engine.UsedBytes() > limit }
@@ -138,7 +138,7 @@ func (n *Node) fitMemory() bool {
 	}
 	now, start, budget := n.wall.NowMs(), n.opts.Micros(), evictMicros(snap.MaxMemoryEvictionTenacity)
 	if n.spreadOut(limit) {
-		n.engine.Sweep() // beside the Tick's: new data comes in faster
+		n.engine.Sweep(nil) // beside the Tick's: new data comes in faster
 	}
 	for at := start; over(target); {
 		if !n.engine.SweepLitter() && n.engine.EvictStep(now) == 0 {
@@ -151,7 +151,8 @@ func (n *Node) fitMemory() bool {
 		}
 		was := at
 		at = n.opts.Micros()
-		n.stats.turns.note(evictTurn, at-was)
+		st.note(n, evictTurn, was, at)
+		st.keep(n, at)
 		if at-start > budget && !over(n.hardLimit(limit)) {
 			// Time is up but memory does come free: go on with the next
 			// command or Tick.
@@ -192,11 +193,14 @@ func (n *Node) sweepMemory() {
 	if n.engine.Litter() > 0 || n.spreadOut(n.memory().Live) {
 		budget = hurryMicros
 	}
-	for n.engine.Sweep() {
-		was := at
+	n.ticking.keep(n, at)
+	was := at
+	waited := func() { was = n.ticking.begin(n) }
+	for n.engine.Sweep(waited) {
 		at = n.opts.Micros()
-		n.stats.turns.note(sweepTurn, at-was)
-		if at-start > budget {
+		n.ticking.note(n, sweepTurn, was, at)
+		n.ticking.keep(n, at)
+		if was = at; at-start > budget {
 			return
 		}
 	}

@@ -47,6 +47,8 @@ type Options struct {
 	Wall   clock.Wall
 	// Micros measures durations, in microseconds.
 	Micros func() int64
+	// Thread describes the calling thread; it may be nil.
+	Thread func() ThreadUse
 	Seed   uint64
 	// OpenStore opens the data directory; it is called when persistence or a
 	// sibling makes it necessary.
@@ -136,6 +138,8 @@ type Node struct {
 	// while it is decided, over every other lock.
 	ending    atomic.Bool
 	preparing sync.Mutex
+	// The stints of commands, of Tick, of siblings' batches and of checkpoints.
+	commanding, ticking, linking, writing stints
 	// evictMore is set where eviction stopped because its time was up.
 	evictMore atomic.Bool
 	excess    atomic.Int64 // see allowExcess
@@ -288,7 +292,7 @@ func (n *Node) Tick() {
 	n.expireCycle(now)
 	n.sweepMemory()
 	if n.evictMore.Swap(false) {
-		n.fitMemory()
+		n.fitMemory(&n.ticking)
 	}
 	n.forgetRemovals()
 	n.sweepClients(now)
@@ -325,12 +329,16 @@ func (n *Node) expireCycle(nowMs int64) {
 	budget := int64(tickMicros) * int64(25+2*(effort-1)) / 100
 	start := n.opts.Micros()
 	at := start
+	n.ticking.keep(n, at)
+	was := at
+	waited := func() { was = n.ticking.begin(n) }
 	for met, reclaimed := 0, 0; ; {
-		m, r := n.engine.ExpireStep(nowMs)
+		was = at
+		m, r := n.engine.ExpireStep(nowMs, waited)
 		met, reclaimed = met+m, reclaimed+r
-		was := at
 		at = n.opts.Micros()
-		n.stats.turns.note(expireTurn, at-was)
+		n.ticking.note(n, expireTurn, was, at)
+		n.ticking.keep(n, at)
 		spent := at - start
 		if spent > budget {
 			n.stats.expireCapped.Add(1)

@@ -39,7 +39,7 @@ func (h host) ReadLog(from uint64, maxBytes int) ([][]byte, uint64, error) {
 
 func (h host) Apply(b op.Batch) error {
 	n := h.n
-	if !n.fitMemory() {
+	if !n.fitMemory(&n.linking) {
 		return replicate.ErrFull
 	}
 	if err := n.diskError(); err != nil {
@@ -49,10 +49,11 @@ func (h host) Apply(b op.Batch) error {
 		return replicate.ErrFull
 	}
 	start := n.opts.Micros()
+	n.linking.keep(n, start)
 	if err := n.withRows(func() error { return n.engine.Apply(b, engine.FromSibling, n.wall.NowMs()) }); err != nil {
 		return err
 	}
-	n.noteTurn(applyTurn, start)
+	n.linking.note(n, applyTurn, start, n.opts.Micros())
 	n.stir()
 	return nil
 }
@@ -82,7 +83,7 @@ func (h host) ExportState(cursor uint64, maxBytes int) ([]replicate.StateEntry, 
 }
 
 func (h host) ApplyState(c replicate.Copy, entries []replicate.StateEntry) error {
-	if !h.n.fitMemory() {
+	if !h.n.fitMemory(&h.n.linking) {
 		return replicate.ErrFull
 	}
 	if !h.n.repl.mu.copying {

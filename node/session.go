@@ -299,6 +299,7 @@ func (s *Session) begin() {
 	}
 	s.baseMs, s.baseMicros = s.n.wall.NowMs(), s.n.opts.Micros()
 	s.micros = s.baseMicros
+	s.n.commanding.keep(s.n, s.micros)
 }
 
 // nowMs is the time of day at which the last command ended.

@@ -23,7 +23,8 @@ type stats struct {
 	wantRows   atomic.Bool   // eviction waits for a checkpoint
 	clockBound atomic.Uint64 // renew the stored bound from this reading on
 	peakBytes  atomic.Int64
-	turns      turns
+	turns      turns // processor time
+	elapsed    turns // the same by the clock
 
 	expireMicros, expireCapped               atomic.Int64 // of the expiry cycle: time spent, times cut short
 	opsPerSec, inBytesPerSec, outBytesPerSec atomic.Int64
@@ -146,6 +147,13 @@ func (s *stats) notePeak(used int64) (peak int64) {
 
 func (s *stats) noteStore(m persist.Metrics) { s.store.Store(&m) }
 
+func (s *stats) resetTurns() {
+	for i := range s.turns {
+		s.turns[i].Store(0)
+		s.elapsed[i].Store(0)
+	}
+}
+
 // ResetStats implements command.Host.
 func (n *Node) ResetStats() {
 	s := &n.stats
@@ -155,9 +163,7 @@ func (n *Node) ResetStats() {
 	} {
 		c.Store(0)
 	}
-	for i := range s.turns {
-		s.turns[i].Store(0)
-	}
+	s.resetTurns()
 	for i := range s.rows {
 		r := &s.rows[i]
 		r.calls.Store(0)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -133,6 +134,9 @@ func (l *eventLoop) end(patience time.Duration) {
 }
 
 func (l *eventLoop) run() {
+	// The processor time of a command is told from that of the thread.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	events := make([]unix.EpollEvent, loopEvents)
 	for !l.quit {
 		n := l.wait(events)

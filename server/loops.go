@@ -1,6 +1,7 @@
 package server
 
 import (
+	"runtime"
 	"sync"
 	"time"
 )
@@ -46,7 +47,12 @@ type loops struct {
 
 func startLoops(n steps, k *links, wakeLog, wakeLinks, wakeTimers bell) *loops {
 	l := &loops{stop: make(chan struct{})}
-	l.every(tickEvery, nil, n.Tick)
+	l.every(tickEvery, nil, func() {
+		// The processor time of its steps is told from that of its thread.
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		n.Tick()
+	})
 	l.every(syncEvery, nil, n.SyncLog)
 	l.every(syncEvery, wakeLog, func() {
 		if !n.LogAwaited() {

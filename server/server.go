@@ -248,7 +248,7 @@ func (s *Server) openNode(snap *config.Snapshot) (*node.Node, error) {
 	}
 	wall := clock.System{}
 	o := node.Options{
-		Config: s.conf, Wall: wall, Micros: wall.Micros, Seed: clock.SystemSeed(),
+		Config: s.conf, Wall: wall, Micros: wall.Micros, Thread: threadUse, Seed: clock.SystemSeed(),
 		OpenStore: s.openStore, Pages: pages(),
 		Spawn: func(f func()) { go f() }, FreeHeap: debug.FreeOSMemory,
 		Log: s.log, RunID: hex.EncodeToString(id[:]), GeoIP: places,

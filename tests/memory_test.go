@@ -207,9 +207,13 @@ func (b *memoryBench) stamps() {
 	b.row(what, unknown, perKey[1]-perKey[0], goal{most: 12})
 }
 
-// longestTurn is the INFO field with the longest time, in microseconds, that
-// the server held a lock or a loop for; CONFIG RESETSTAT starts it anew.
-const longestTurn = "engine_longest_turn_usec"
+// INFO fields with the longest time, in microseconds, that the server held a
+// lock or a loop for: of the processor, and by the clock, where the wait for a
+// processor is in it. CONFIG RESETSTAT starts them anew.
+const (
+	longestTurn    = "engine_longest_turn_usec"
+	longestElapsed = "engine_longest_elapsed_usec"
+)
 
 // Targets for pauses, in milliseconds.
 const (
@@ -217,12 +221,16 @@ const (
 	mostLazyTurnMs = 2 // while they expire or are freed
 )
 
-// turnMs is the longest turn since the last RESETSTAT, where the server knows.
-func turnMs(t *testing.T, s *Server) float64 {
-	if us := infoNumber(t, s, longestTurn); us >= 0 {
-		return float64(us) / 1000
+// turn prints the longest turn since the last RESETSTAT.
+func (b *memoryBench) turn(s *Server, what string, most float64) {
+	ms := func(field string) float64 {
+		if us := infoNumber(b.t, s, field); us >= 0 {
+			return float64(us) / 1000
+		}
+		return unknown
 	}
-	return unknown
+	b.row("ms longest turn, "+what, unknown, ms(longestTurn), goal{most: most})
+	b.row("ms by the clock, waits for the processor too", unknown, ms(longestElapsed), goal{})
 }
 
 // fill makes many keys while clients read, and then reads while keys are
@@ -239,7 +247,7 @@ func (b *memoryBench) fill() {
 		}
 		filling[i] = lats
 	}
-	b.row("ms longest turn, filling", unknown, turnMs(b.t, ours), goal{most: mostTurnMs})
+	b.turn(ours, "filling", mostTurnMs)
 	b.row("ms p99.9 of GET, filling", p999(filling[0]), p999(filling[1]), goal{ratio: 1})
 
 	// The servers take turns, so that what else the machine does meets both.
@@ -285,7 +293,7 @@ func (b *memoryBench) expiry() {
 		}
 		took[i] = time.Since(deadline).Seconds()
 		if i == 1 {
-			b.row("ms longest turn, keys expiring in one second", unknown, turnMs(b.t, s), goal{most: mostLazyTurnMs})
+			b.turn(s, "keys expiring in one second", mostLazyTurnMs)
 		}
 		s.Stop()
 	}
@@ -293,29 +301,45 @@ func (b *memoryBench) expiry() {
 	b.row("s until the last is gone", took[0], took[1], goal{})
 }
 
-// lazyFree unlinks a large set.
+// lazyFree unlinks a large collection of each kind.
 func (b *memoryBench) lazyFree() {
+	for _, c := range []struct {
+		kind   string
+		append func(buf []byte, i int) []byte
+	}{
+		{"set", func(buf []byte, i int) []byte { return appendRequest(buf, "SADD", "large", keyName(i)) }},
+		{"hash", func(buf []byte, i int) []byte { return appendRequest(buf, "HSET", "large", keyName(i), value16(i)) }},
+		{"sorted set", func(buf []byte, i int) []byte {
+			return appendRequest(buf, "ZADD", "large", strconv.Itoa(i), keyName(i))
+		}},
+		{"list", func(buf []byte, i int) []byte { return appendRequest(buf, "RPUSH", "large", keyName(i)) }},
+	} {
+		b.freeOne(c.kind, c.append)
+	}
+}
+
+func (b *memoryBench) freeOne(kind string, appendTo func(buf []byte, i int) []byte) {
 	its, ours := b.pair()
 	var lats [2][]time.Duration
 	for i, s := range []*Server{its, ours} {
-		err := load(s, b.size.elements, func(buf []byte, i int) []byte { return appendRequest(buf, "SADD", "set", keyName(i)) })
+		err := load(s, b.size.elements, appendTo)
 		if err != nil {
-			b.failed("freeing", err)
+			b.failed("freeing a "+kind, err)
 			return
 		}
 		s.Dial().Expect("+OK", "CONFIG", "RESETSTAT")
 		lats[i], err = watch(s, 1, func() error {
-			s.Dial().Expect(":1", "UNLINK", "set")
+			s.Dial().Expect(":1", "UNLINK", "large")
 			time.Sleep(2 * time.Second)
 			return nil
 		})
 		if err != nil {
-			b.failed("freeing", err)
+			b.failed("freeing a "+kind, err)
 			return
 		}
 	}
-	b.row("ms longest turn, freeing a large set", unknown, turnMs(b.t, ours), goal{most: mostLazyTurnMs})
-	b.row("ms p99.9 of GET meanwhile, freeing", p999(lats[0]), p999(lats[1]), goal{})
+	b.turn(ours, "freeing a large "+kind, mostLazyTurnMs)
+	b.row("ms p99.9 of GET meanwhile, freeing a "+kind, p999(lats[0]), p999(lats[1]), goal{})
 	its.Stop()
 	ours.Stop()
 }
