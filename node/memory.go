@@ -153,7 +153,7 @@ func (n *Node) fitMemory(st *stints) bool {
 		at = n.opts.Micros()
 		st.note(n, evictTurn, was, at)
 		st.keep(n, at)
-		if at-start > budget && !over(n.hardLimit(limit)) {
+		if at-start > budget && !over(n.hardLimit(target)) {
 			// Time is up but memory does come free: go on with the next
 			// command or Tick.
 			n.allowExcess()

@@ -8,7 +8,7 @@ import "slices"
 // arenas where there is much.
 const (
 	idleFloor  = 128 << 10 // bytes
-	floorShare = 8
+	floorShare = 4
 	idleShare  = 16
 	idleBlocks = 16
 )
