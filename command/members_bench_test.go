@@ -31,7 +31,7 @@ func (h *harness) prepare(args ...string) *runner {
 	if fail != "" {
 		h.t.Fatal(fail)
 	}
-	return &runner{h, c, engine.Scope{Keys: c.Scope(nil)}}
+	return &runner{h, c, engine.Scope{Keys: c.Scope(nil), Walk: c.Row.Has(Walk)}}
 }
 
 func (r *runner) run() {
