@@ -18,6 +18,7 @@ type StreamEdit struct {
 	m       *editing
 	k       Key
 	changed bool // the log will hear of it
+	entries bool // some came or went
 	touched bool // it will not
 	was     streamMeta
 	scratch [128]byte
@@ -45,7 +46,11 @@ func (e *StreamEdit) Done() {
 	}
 	switch {
 	case e.changed:
+		seen := len(e.t.changed)
 		e.m.done(e.k)
+		for i := range e.t.changed[seen:] {
+			e.t.changed[seen+i].quiet = !e.entries && e.t.edited(e.m.x).stood
+		}
 	case e.touched:
 		e.t.edited(e.m.x).changed = true
 	}
@@ -84,7 +89,7 @@ func (e *StreamEdit) Add(id StreamID, items [][]byte, maxEntries, maxBytes int) 
 		e.m.insert(&e.c.main, e.Len(), tree.Elem(el))
 	}
 	e.m.emitPut(op.Main, el)
-	e.changed = true
+	e.changed, e.entries = true, true
 }
 
 // What Redis' nodes take: their head, an entry with the same names as the first
@@ -121,7 +126,7 @@ func (e *StreamEdit) Remove(id StreamID) bool {
 		e.m.emitTake(op.Main, el.Key)
 		e.m.remove(tr, rank)
 	}
-	e.changed = true
+	e.changed, e.entries = true, true
 	switch {
 	case !starts:
 	case !hasNext:
@@ -172,7 +177,7 @@ func (e *StreamEdit) TrimHead(n int) {
 		nodes, e.tailEntries = e.nodes, tailFull
 	}
 	e.nodes -= nodes
-	e.changed = true
+	e.changed, e.entries = true, true
 	if !e.m.mergesStream() {
 		e.m.removeRange(tr, 0, n)
 		return

@@ -83,6 +83,9 @@ type Tx struct {
 type Key2 struct {
 	DB  int
 	Key string
+	// quiet: no entry of the stream came or went, which is all that watchers hear
+	// of in Redis.
+	quiet bool
 }
 
 // undo is an entry that the tx changes, and what it was before. Its record is
@@ -314,6 +317,9 @@ func (t *Tx) commit() {
 		t.bury(&t.undo[i])
 	}
 	for _, k := range t.changed {
+		if k.quiet {
+			continue
+		}
 		t.e.touchWatched(k.DB, []byte(k.Key))
 	}
 	for i := range t.tables {
@@ -608,7 +614,7 @@ func (t *Tx) done(k Key, u *undo) {
 	t.appeared(k, u)
 	t.changes++
 	if len(u.s.watches)+len(u.s.waits) > 0 {
-		t.changed = append(t.changed, Key2{k.DB, string(u.x.key)})
+		t.changed = append(t.changed, Key2{DB: k.DB, Key: string(u.x.key)})
 	}
 }
 
