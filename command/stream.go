@@ -149,19 +149,27 @@ func parseNewStreamID(arg []byte) (n newStreamID, ok bool) {
 	return n, ok
 }
 
-// after is the id to give behind last.
-func (n newStreamID) after(last engine.StreamID, nowMs int64) (engine.StreamID, resp.Error) {
+// behind is the id to give behind the last one of e.
+func (n newStreamID) behind(e *engine.StreamEdit, nowMs int64) (engine.StreamID, resp.Error) {
+	last := e.LastID()
 	next, ok := last.Next()
 	switch {
 	case !ok:
 		return next, resp.ErrStreamExhausted
-	case n.auto && uint64(nowMs) > last.Ms:
-		return engine.StreamID{Ms: uint64(nowMs)}, ""
 	case n.auto:
+		if uint64(nowMs) > last.Ms {
+			next = engine.StreamID{Ms: uint64(nowMs)}
+		}
+		if next, ok = e.Own(next); !ok {
+			return next, resp.ErrStreamExhausted
+		}
 		return next, ""
-	case n.autoSeq && n.id.Ms == last.Ms:
-		n.id = next // of the next millisecond where numbers are used up
-		if next.Ms != last.Ms {
+	case n.autoSeq:
+		ms := n.id.Ms
+		if ms == last.Ms {
+			n.id = next // of the next millisecond where numbers are used up
+		}
+		if n.id, ok = e.Own(n.id); !ok || n.id.Ms != ms {
 			return next, resp.ErrStreamIDSmall
 		}
 	}
@@ -204,7 +212,7 @@ func xAdd(c *Ctx) {
 	if e == nil {
 		return
 	}
-	id, fail := o.id.after(e.LastID(), c.NowMs())
+	id, fail := o.id.behind(e, c.NowMs())
 	if fail != "" {
 		c.Fail(fail)
 		return

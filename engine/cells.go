@@ -449,6 +449,13 @@ func (m *editing) countMember(name []byte, delta op.Num) {
 // expireMember sets the deadline of a member that is there, 0 for none.
 func (m *editing) expireMember(name []byte, ms int64) {
 	st, _ := m.load(name)
+	if len(st.cells) == 0 { // increments alone have no deadline: their sum becomes a value
+		val, _, _ := st.visible(m.c.typ)
+		el := op.Elem{Key: name, Val: bytes.Clone(val), Ext: appendDeadline(nil, ms)}
+		m.mergePut(el)
+		m.emitPut(op.Main, el)
+		return
+	}
 	sees := st.dots()
 	s := m.t.emit(func(b *op.Builder) clock.Stamp { return b.Expire(m.db, m.x.key, m.c.typ, name, ms, sees) })
 	st.cells = slices.Clone(st.cells)

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -49,11 +50,14 @@ func (m *mesh) actOnMembers(rnd *rand.Rand, r *region) {
 				t.ZSetRemove(z, name)
 			case 18:
 				e, _ := t.EditStream(x)
-				id := StreamID{uint64(r.hlc.Now()), uint64(r.origin)}
-				if id.Compare(e.LastID()) <= 0 {
-					id, _ = e.LastID().Next()
+				id, _ := e.LastID().Next()
+				if at := uint64(r.wall.NowMs()); at > id.Ms {
+					id = StreamID{at, uint64(rnd.IntN(2))} // at times one that others give, too
 				}
-				e.Add(id, [][]byte{name, name}, 100, 0)
+				if rnd.IntN(2) == 0 {
+					id, _ = e.Own(id)
+				}
+				e.Add(id, [][]byte{name, strconv.AppendInt(nil, by, 10)}, 100, 0)
 				e.Done()
 			case 19:
 				if v, _ := t.Stream(x); v != nil && v.Len() > 0 {
@@ -275,6 +279,84 @@ func TestExpiryNamesIncrements(t *testing.T) {
 		}
 		checkAccounts(t, r.e)
 	}
+}
+
+// TestOwnStreamIDs: what two regions give by themselves differs, and grows.
+func TestOwnStreamIDs(t *testing.T) {
+	m, seen := newMesh(3, merging()), map[StreamID]int{}
+	for i, r := range m.regions {
+		r.do(func(tx *Tx) {
+			e, _ := tx.EditStream(key("k"))
+			from := StreamID{5, 0}
+			for range 100 {
+				id, ok := e.Own(from)
+				if was, twice := seen[id]; twice || !ok || id.Compare(from) < 0 {
+					t.Fatalf("region %d gives %v from %v on, region %d did", i, id, from, was)
+				}
+				seen[id] = i
+				from, _ = id.Next()
+			}
+			if id, ok := e.Own(StreamID{5, math.MaxUint64}); ok && id.Compare(StreamID{5, math.MaxUint64}) < 0 {
+				t.Errorf("%v is less than asked for", id)
+			}
+			if _, ok := e.Own(LastStreamID()); ok && r.origin.Region() != math.MaxUint16 {
+				t.Error("there is nothing behind the last id")
+			}
+			e.AddGroup([]byte("g"), StreamID{}, 0)
+			e.Done()
+		}, "k")
+	}
+}
+
+// TestGroupPositions: of positions that two regions moved at once the farther
+// one holds in both.
+func TestGroupPositions(t *testing.T) {
+	k, g := key("k"), []byte("g")
+	read := func(to uint64) func(*Tx) {
+		return func(t *Tx) {
+			e, _ := t.EditStream(k)
+			group, _ := e.Group(g)
+			group.Last, group.Read = StreamID{to, 0}, int64(to)
+			e.PutGroup(&group)
+			e.Done()
+		}
+	}
+	m := newMesh(2, merging())
+	run := func(i int, fn func(*Tx)) { m.regions[i].do(fn, "k"); m.collect(i) }
+	run(0, func(t *Tx) {
+		e, _ := t.EditStream(k)
+		for i := range uint64(9) {
+			e.Add(StreamID{i + 1, 0}, words([]string{"a", "b"}), 100, 0)
+		}
+		e.AddGroup(g, StreamID{}, 0)
+		e.Done()
+	})
+	m.pull(1, 0, 1<<30)
+	run(0, read(7))
+	run(1, read(4))
+	m.pull(1, 0, 1<<30)
+	m.pull(0, 1, 1<<30)
+	for i, r := range m.regions {
+		r.do(func(tx *Tx) {
+			s, _ := tx.Stream(k)
+			if group, _ := s.Group(g); group.Last.Ms != 7 || group.Read != 7 {
+				t.Errorf("region %d: the group is at %v, %d read", i, group.Last, group.Read)
+			}
+		}, "k")
+	}
+}
+
+// TestDeadlineOfIncrements: a field that was only incremented can expire.
+func TestDeadlineOfIncrements(t *testing.T) {
+	f := []byte("f")
+	r := concurrently(t, func(t *Tx) { t.HashIncr(key("k"), f, 3) },
+		func(t *Tx) { t.HashSetDeadline(key("k"), f, startMs+100) }, func(*Tx) {})
+	r.do(func(tx *Tx) {
+		h, _ := tx.Hash(key("k"))
+		if val, ms, _ := h.GetWithDeadline(f); string(val) != "3" || ms != startMs+100 {
+			t.Errorf("%q, deadline %d", val, ms)
+		}
+	}, "k")
 }
 
 // TestExpiredFieldTakesIncrements: what was counted on a field ends with its

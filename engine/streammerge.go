@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"math"
 
 	"geocache/clock"
 	"geocache/op"
@@ -17,6 +18,43 @@ import (
 
 // mergesStream reports whether this is a stream whose entries have cells.
 func (m *editing) mergesStream() bool { return m.p.Merging && m.c.typ == op.TypeStream }
+
+// Own is the least id from id on that this region may give by itself: where
+// siblings are configured the low 16 bits of the number are the region's, so
+// that no two give one id. ok is false where there is none.
+func (e *StreamEdit) Own(id StreamID) (own StreamID, ok bool) {
+	if !e.m.mergesStream() {
+		return id, true
+	}
+	const mask = 1<<16 - 1
+	region := uint64(e.m.e.Origin().Region())
+	own = StreamID{id.Ms, id.Seq&^mask | region}
+	if own.Seq >= id.Seq && !own.IsZero() {
+		return own, true
+	}
+	if own.Seq > math.MaxUint64-mask-1 {
+		return StreamID{id.Ms + 1, region}, id.Ms != math.MaxUint64
+	}
+	own.Seq += mask + 1
+	return own, true
+}
+
+// putGroup takes in what another region says of a group: of two positions the
+// farther one holds, for what was read anywhere is read.
+func (m *editing) putGroup(el op.Elem) {
+	if !validStreamElem(op.Aux, el) {
+		return
+	}
+	if have, _, found := m.c.aux.Find(el.Key); found {
+		here, there := groupOf(have), groupOf(tree.Elem(el))
+		if c := there.Last.Compare(here.Last); c < 0 || c == 0 && there.Read <= here.Read {
+			return
+		}
+		there.ref = here.ref // consumers hang on it
+		el.Val = there.val(nil)
+	}
+	m.putAux(el)
+}
 
 // applyStream applies an op of a sibling, or of the log, about what a stream
 // knows beside its entries.
@@ -37,7 +75,7 @@ func (m *editing) applyStream(o *op.Op) {
 		m.growMeta(o.Raw)
 	case len(o.Elem.Key) == 0:
 	case o.Elem.Key[0] == auxGroup && o.Kind == op.Put:
-		m.putStream(op.Aux, o.Elem)
+		m.putGroup(o.Elem)
 	case o.Elem.Key[0] == auxGroup || o.Elem.Key[0] == auxPending && o.Kind == op.Take:
 		// What was acknowledged elsewhere is not waited for here.
 		m.takeAux(o.Elem.Key)
@@ -62,8 +100,8 @@ func (m *editing) growMeta(raw []byte) {
 // addStream gives a stream what a Whole op says beside the entries.
 func (m *editing) addStream(whole *op.Coll) {
 	for _, el := range whole.Elem[op.Aux] {
-		if validStreamElem(op.Aux, el) && el.Key[0] == auxGroup {
-			m.putAux(el)
+		if len(el.Key) > 0 && el.Key[0] == auxGroup {
+			m.putGroup(el)
 		}
 	}
 	m.growMeta(whole.Meta)

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+
+	"geocache/tree"
 )
 
 // This file gives memory back in the background: trees of removed collections,
@@ -256,7 +258,7 @@ func (t *table) fragmented() bool {
 // treePlace is a collection that is being moved, and how far that has come.
 type treePlace struct {
 	key  string
-	aux  bool // its second tree
+	tree int // of its main, second and hidden trees
 	rank int
 }
 
@@ -327,19 +329,16 @@ func (t *table) moveTrees(r rec, p treePlace) (next treePlace, more bool, bytes 
 	b := r.coll()
 	c.open(t, b)
 	bytes = int(min(c.memBytes(), sweepBytes))
-	tr := &c.main
-	if p.aux {
-		tr = &c.aux
-	}
-	p.rank = tr.Move(p.rank, moveLeaves)
-	if p.rank >= tr.Len() && !p.aux && c.aux.Len() > 0 {
-		p.aux = true
-		p.rank = c.aux.Move(0, moveLeaves)
-		tr = &c.aux
+	for trees := [...]*tree.Tree{&c.main, &c.aux, &c.hidden}; p.tree < len(trees); p.tree, p.rank = p.tree+1, 0 {
+		tr := trees[p.tree]
+		if p.rank = tr.Move(p.rank, moveLeaves); p.rank < tr.Len() {
+			more = true
+			break
+		}
 	}
 	// Only refs have changed, and they have one length.
 	var buf [80]byte
 	copy(b, c.append(buf[:0]))
 	p.key = string(r.key())
-	return p, p.rank < tr.Len(), bytes
+	return p, more, bytes
 }

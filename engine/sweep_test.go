@@ -176,3 +176,36 @@ func TestSweepDefragments(t *testing.T) {
 		}
 	}
 }
+
+// TestSweepMovesHidden: what merging knows of members that are gone is moved,
+// too, so that moving ends.
+func TestSweepMovesHidden(t *testing.T) {
+	r := sweepRegion(1)
+	p := merging()
+	r.e.Configure(p)
+	f := make([]byte, 300)
+	for i := range 20_000 {
+		name := fmt.Sprint(i)
+		r.do(func(tx *Tx) {
+			tx.HashSet(key(name), [][]byte{[]byte("a"), nil}, FieldChange{})
+			tx.HashIncr(key(name), f, 1)
+			tx.HashDelete(key(name), f)
+		}, name)
+	}
+	for i := range 20_000 {
+		if name := fmt.Sprint(i); i%8 > 0 {
+			r.do(func(tx *Tx) { tx.Delete(key(name)) }, name)
+			r.e.withEntry(0, []byte(name), func(s *shard, tb *table, x *entry) { r.e.end(s, tb, 0, x) })
+		}
+	}
+	before, steps := r.digest(), 0
+	for r.e.Sweep(nil) {
+		if steps++; steps > 100_000 {
+			t.Fatal("the mover does not end")
+		}
+	}
+	if r.digest() != before {
+		t.Fatal("moving changed data")
+	}
+	checkAccounts(t, r.e)
+}

@@ -12,6 +12,8 @@ var (
 	sets   = []string{"s1", "s2", "s3"}
 	zsets  = []string{"z1", "z2", "z3"}
 	lists  = []string{"l1", "l2", "l3"}
+	// Of streams the digest knows the entries; groups are each region's view.
+	streams = []string{"x1", "x2", "x3"}
 )
 
 // member is the name of one element: mostly one of a few that everybody uses,
@@ -50,15 +52,48 @@ func pairs(ms []string, second func(m string) (a, b string)) (words []string) {
 
 // collectionCommand is a command on one or two collections of one type.
 func (w *world) collectionCommand() []string {
-	switch w.rnd.IntN(4) {
+	switch w.rnd.IntN(5) {
 	case 0:
 		return w.hashCommand(w.pick(hashes), w.pick(hashes))
 	case 1:
 		return w.setCommand(w.pick(sets), w.pick(sets))
 	case 2:
 		return w.zsetCommand(w.pick(zsets), w.pick(zsets))
+	case 3:
+		return w.listCommand(w.pick(lists), w.pick(lists))
 	}
-	return w.listCommand(w.pick(lists), w.pick(lists))
+	return w.streamCommand(w.pick(streams), w.pick(streams))
+}
+
+// streamID is an id near now, which other regions may give, too.
+func (w *world) streamID() string {
+	return fmt.Sprintf("%d-%d", epochMs+w.nowUs/1000/50*50, 1+w.rnd.IntN(3))
+}
+
+func (w *world) streamCommand(a, b string) []string {
+	switch w.rnd.IntN(15) {
+	case 0, 1, 2:
+		return []string{"XADD", a, "*", w.member(), w.member()}
+	case 3, 4:
+		return []string{"XADD", a, w.streamID(), w.member(), w.member()}
+	case 5:
+		return []string{"XADD", a, "MAXLEN", "10", "*", w.member(), w.member()}
+	case 6:
+		return []string{"XTRIM", a, "MAXLEN", fmt.Sprint(w.rnd.IntN(8))}
+	case 7:
+		return []string{"XDEL", a, w.streamID(), w.streamID()}
+	case 8:
+		return []string{"XTRIM", a, "MINID", w.streamID()}
+	case 9:
+		return []string{"XGROUP", "CREATE", a, "g", "0", "MKSTREAM"}
+	case 10, 11:
+		return []string{"XREADGROUP", "GROUP", "g", w.member(), "COUNT", "2", "STREAMS", a, ">"}
+	case 12:
+		return []string{"XACK", a, "g", w.streamID(), w.streamID()}
+	case 13:
+		return []string{"XRANGE", a, "-", "+"}
+	}
+	return w.wholeCommand(a, b)
 }
 
 // wholeCommand treats a as one thing; b is of the same type.
