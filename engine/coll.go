@@ -795,6 +795,9 @@ func (m *editing) build(from *op.Coll) {
 	}
 	switch {
 	case from.Type == op.TypeList:
+		if form(from.Form) == formLarge {
+			m.c.form = formLarge // unless it is well within the limit
+		}
 		m.listForm()
 	case form(from.Form) == formLarge:
 		quiet.growTo()

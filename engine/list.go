@@ -112,6 +112,9 @@ type Span struct{ At, Len int }
 // ListRemove removes spans, which must be there, hold something and come in
 // descending order.
 func (t *Tx) ListRemove(k Key, spans ...Span) error {
+	if c, err := t.present(k, op.TypeList); err != nil || c != nil && t.trim(k, c, spans...) {
+		return err
+	}
 	m, err := t.change(k, op.TypeList)
 	if err != nil {
 		return err

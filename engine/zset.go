@@ -396,6 +396,9 @@ func (t *Tx) ZSetRemoveRange(k Key, rank, n int) error {
 	if n == 0 {
 		return nil
 	}
+	if c, err := t.present(k, op.TypeZSet); err != nil || c != nil && t.trim(k, c, Span{rank, n}) {
+		return err
+	}
 	m, err := t.change(k, op.TypeZSet)
 	if err != nil {
 		return err
