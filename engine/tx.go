@@ -64,6 +64,9 @@ type Tx struct {
 	// opened are the entries handed out; used is how many of them are.
 	opened []*entry
 	used   int
+	// looked is the entry of the last lookup, which a change of its key goes on
+	// with.
+	looked *entry
 
 	// What collections were before: see coll.go.
 	collUndo []collUndo
@@ -224,7 +227,7 @@ func (t *Tx) forget() {
 	if len(t.opened) > maxOpened {
 		t.opened = t.opened[:maxOpened]
 	}
-	t.used = 0
+	t.used, t.looked = 0, nil
 	if t.ops.Len() == 0 && len(t.undo)+len(t.tables)+len(t.hooks) == 0 {
 		return // nothing was changed
 	}
@@ -544,6 +547,7 @@ func (t *Tx) lookup(k Key) *entry {
 	}
 	x := t.fresh()
 	x.open(t.e, r, h)
+	t.looked = x
 	return x
 }
 
@@ -591,18 +595,24 @@ func (t *Tx) openFor(k Key) *undo {
 		u.uncapped = false
 		return t.begins(k, u, u.x.exists())
 	}
-	x := t.fresh()
-	if r, ok := tb.find(h, k.Name); ok {
-		x.open(t.e, r, h)
-		t.needAway(x, tb.db)
-		u := t.remember(k, s, x)
-		if x.coll != nil || t.p.Merging { // else nobody asks
-			u.was = entryState{state: x.state, coll: x.coll, word: x.word, flags: x.flags}
+	x, live := t.looked, true
+	t.looked = nil
+	if x == nil || x.hash != h || x.t != tb || string(x.key) != string(k.Name) {
+		x = t.fresh()
+		r, ok := tb.find(h, k.Name)
+		if !ok {
+			*x = entry{hash: h, key: k.Name, t: tb, word: t.p.Policy.Init(t.now)}
+			return t.remember(k, s, x)
 		}
-		return t.begins(k, u, r.has(fLive))
+		x.open(t.e, r, h)
+		live = r.has(fLive)
 	}
-	*x = entry{hash: h, key: k.Name, t: tb, word: t.p.Policy.Init(t.now)}
-	return t.remember(k, s, x)
+	t.needAway(x, tb.db)
+	u := t.remember(k, s, x)
+	if x.coll != nil || t.p.Merging { // else nobody asks
+		u.was = entryState{state: x.state, coll: x.coll, word: x.word, flags: x.flags}
+	}
+	return t.begins(k, u, live)
 }
 
 // done completes a change: watchers and waiters will hear of it.
