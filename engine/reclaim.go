@@ -121,8 +121,12 @@ func (e *Engine) expireHere(nowMs int64, waited func()) (met, reclaimed int) {
 		return 0, 0
 	}
 	var ttl ttlSample
+	least := t.arena.MappedBytes() - expireBytes
 	for range expireBuckets {
-		c.cursor = t.visit(c.cursor, func(r rec) {
+		next := t.visit(c.cursor, func(r rec) {
+			if t.arena.MappedBytes() < least {
+				return // later: the bucket is visited again
+			}
 			met++
 			if r.has(fLive | fDeadline) {
 				ttl.add(r.deadline(), nowMs)
@@ -141,7 +145,10 @@ func (e *Engine) expireHere(nowMs int64, waited func()) (met, reclaimed int) {
 				reclaimed++
 			}
 		})
-		if c.cursor == 0 {
+		if t.arena.MappedBytes() < least {
+			break
+		}
+		if c.cursor = next; next == 0 {
 			break
 		}
 	}
@@ -178,8 +185,12 @@ func (e *Engine) reclaimFields(s *shard, t *table, db int, r rec, p *Params, now
 // expireFieldsMax bounds how many fields of one hash a step takes.
 const expireFieldsMax = 256
 
-// expireBuckets bounds how long ExpireStep holds a lock: about as many keys.
-const expireBuckets = 64
+// expireBuckets bounds how long ExpireStep holds a lock, about as many keys, and
+// expireBytes what pages it gives back: the last keys of a table leave one each.
+const (
+	expireBuckets = 64
+	expireBytes   = 256 << 10
+)
 
 // grave is a key that learned of a removal, or a member of a collection.
 type grave struct {

@@ -209,3 +209,25 @@ func TestSweepMovesHidden(t *testing.T) {
 	}
 	checkAccounts(t, r.e)
 }
+
+// TestExpiryGivesBackLittleAtATime: the last keys of a table leave a page each,
+// and a step that gave them all back would hold the shard for long.
+func TestExpiryGivesBackLittleAtATime(t *testing.T) {
+	r := sweepRegion(1)
+	const n = 40_000
+	for i := range n {
+		name := fmt.Sprint("k", i)
+		r.do(func(tx *Tx) { tx.SetString(key(name), make([]byte, 300), DeadlineAt(startMs+10)) }, name)
+	}
+	a := r.e.shards[0].dbs[0].arena
+	for steps := 0; r.e.Stats().ExpiredKeys < n; steps++ {
+		before := a.MappedBytes()
+		r.e.ExpireStep(startMs+20, nil)
+		if gone := before - a.MappedBytes(); gone > 2*expireBytes {
+			t.Fatalf("%d bytes in one step, at %d keys of %d", gone, r.e.Stats().ExpiredKeys, n)
+		}
+		if steps > n {
+			t.Fatalf("%d keys are left", n-r.e.Stats().ExpiredKeys)
+		}
+	}
+}
