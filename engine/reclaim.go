@@ -189,7 +189,7 @@ const expireFieldsMax = 256
 // expireBytes what pages it gives back: the last keys of a table leave one each.
 const (
 	expireBuckets = 64
-	expireBytes   = 256 << 10
+	expireBytes   = 128 << 10
 )
 
 // grave is a key that learned of a removal, or a member of a collection.

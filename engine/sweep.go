@@ -277,10 +277,10 @@ func (t *table) defragment() {
 	if t.mover == 0 {
 		t.moveSegments()
 	}
-	bytes := 0
+	bytes, least := 0, t.arena.MappedBytes()-expireBytes // as a step of expiry
 	for range moveBuckets {
 		t.mover = t.visit(t.mover, func(r rec) { bytes += t.moveRecord(r) })
-		if t.mover == 0 || bytes >= sweepBytes || len(t.trees) > 0 {
+		if t.mover == 0 || bytes >= sweepBytes || len(t.trees) > 0 || t.arena.MappedBytes() < least {
 			return
 		}
 	}
