@@ -439,3 +439,44 @@ func (r *region) showMembers() string {
 	})
 	return s
 }
+
+// TestTypeAfterRemoval: what removed members have left (a counter's floors) does
+// not decide what the key may hold next, here and at a sibling.
+func TestTypeAfterRemoval(t *testing.T) {
+	wall := clock.NewManual(startMs)
+	r, sibling := newRegion("a", wall, 1, 1, merging()), newRegion("b", wall, 1, 1, merging())
+	k := key("k")
+	step := func(fn func(*Tx) error) {
+		t.Helper()
+		var err error
+		if runErr := r.do(func(tx *Tx) { err = fn(tx) }, "k"); runErr != nil || err != nil {
+			t.Fatal(runErr, err)
+		}
+	}
+	incr := func(tx *Tx) error { _, err := tx.HashIncr(k, []byte("f"), 5); return err }
+	remove := func(tx *Tx) error { tx.Delete(k); return nil }
+	step(incr)
+	step(remove)
+	step(func(tx *Tx) error { _, err := tx.SetAdd(k, []byte("m")); return err })
+	for _, b := range r.own {
+		sibling.receive(b)
+	}
+	for _, at := range []*region{r, sibling} {
+		if err := at.do(func(tx *Tx) {
+			if v, err := tx.Set(k); err != nil || !v.Has([]byte("m")) || v.Has([]byte("f")) {
+				t.Errorf("not the set: %v", err)
+			}
+		}, "k"); err != nil {
+			t.Fatal(err)
+		}
+		checkAccounts(t, at.e)
+	}
+	if r.digest() != sibling.digest() {
+		t.Error("the digests differ")
+	}
+	step(remove)
+	step(func(tx *Tx) error { _, err := tx.ListPush(k, 0, []byte("m")); return err })
+	step(remove)
+	step(incr)
+	checkAccounts(t, r.e)
+}

@@ -620,6 +620,9 @@ func (t *Tx) editingOf(u *undo, typ op.Type, live bool) *editing {
 	if !live {
 		t.startAfresh(u)
 	}
+	if u.x.coll != nil && u.x.coll.typ != typ {
+		t.dropColl(u) // what removed members of another type have left
+	}
 	if u.x.coll == nil {
 		t.logUndo(collUndo{kind: undoContent, x: u.x})
 		u.x.coll = newContent(u.t.arena, typ)
