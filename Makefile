@@ -9,7 +9,7 @@ FUZZTIME    ?= 3s
 # Results of the test steps, one line each: passed and failed.
 COUNTS      := bin/test-counts
 
-.PHONY: help build run test race lint fuzz sim conformance compat demo bench bench-memory hitratio clean
+.PHONY: help build run test race lint fuzz sim conformance compat demo bench profile bench-memory hitratio clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -65,6 +65,10 @@ bench: ## redis-benchmark beside a redis-server on this machine, as ratios
 hitratio: ## hit ratios of TRACES=dir: package lru alone, then beside a redis-server
 	TEST_TRACES=$(abspath $(TRACES)) $(GO) test -count=1 -v -run '^TestTraces$$' ./lru
 	TEST_TRACES=$(abspath $(TRACES)) $(GO) test -count=1 -v -timeout 30m -run '^TestHitRatio$$' ./tests
+
+profile: ## measure anew what the compiler optimises by: cmd/geocache/default.pgo
+	$(GO) test -trimpath -run '^$$' -bench '^BenchmarkPipeline$$' -benchtime 1s \
+		-cpuprofile $(CURDIR)/cmd/geocache/default.pgo -o bin/node.test ./node
 
 bench-memory: ## memory and pauses beside a redis-server; KEYS=, HASHES=, MEMBERS=, FILL=, EXPIRE=, ELEMENTS= set the sizes, PARTS= the parts
 	KEYS=$(KEYS) HASHES=$(HASHES) MEMBERS=$(MEMBERS) FILL=$(FILL) EXPIRE=$(EXPIRE) ELEMENTS=$(ELEMENTS) PARTS="$(PARTS)" \
