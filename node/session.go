@@ -254,6 +254,9 @@ func (s *Session) keep(buf []byte, n int) []byte {
 		s.n.buffers.put(buf)
 		return nil
 	}
+	if n == 0 {
+		return buf
+	}
 	return buf[:copy(buf, buf[n:])]
 }
 

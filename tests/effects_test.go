@@ -143,7 +143,7 @@ func TestEffectsAreShown(t *testing.T) {
 // TestEffectOfNone: a parameter without effect is named in the log, at start
 // and by CONFIG SET.
 func TestEffectOfNone(t *testing.T) {
-	s := startServer(t, "--io-threads", "4", "--maxmemory", "100mb")
+	s := startServer(t, "--io-threads-do-reads", "yes", "--maxmemory", "100mb")
 	line := func() string {
 		var found []string
 		for l := range strings.SplitSeq(s.Log(), "\n") {
@@ -153,7 +153,7 @@ func TestEffectOfNone(t *testing.T) {
 		}
 		return strings.Join(found, "\n")
 	}
-	if l := line(); !strings.Contains(l, "io-threads") || strings.Contains(l, "maxmemory") {
+	if l := line(); !strings.Contains(l, "io-threads-do-reads") || strings.Contains(l, "maxmemory") {
 		t.Errorf("the log says %q", l)
 	}
 	s.Dial().Expect("+OK", "CONFIG", "SET", "activedefrag", "yes", "maxmemory", "200mb")
