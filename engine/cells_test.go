@@ -248,6 +248,17 @@ func (r *region) members(name string) string {
 	return strings.Join(list, " ")
 }
 
+// expireLater has r reclaim what has expired a second after the start, when every
+// region's clock has come so far.
+func (m *mesh) expireLater(r *region) {
+	for _, each := range m.regions {
+		each.wall.Set(startMs + 1000)
+		each.hlc.Now()
+	}
+	m.setReclaimLimit()
+	expireAll(r)
+}
+
 // TestExpiryNamesIncrements: what was counted in a collection ends with it, in
 // every region, and is then forgotten.
 func TestExpiryNamesIncrements(t *testing.T) {
@@ -259,12 +270,7 @@ func TestExpiryNamesIncrements(t *testing.T) {
 	}, "k")
 	m.collect(0)
 	m.pull(1, 0, 1<<30)
-	for _, r := range m.regions {
-		r.wall.Set(startMs + 1000)
-		r.hlc.Now()
-	}
-	m.setReclaimLimit()
-	expireAll(r)
+	m.expireLater(r)
 	m.collect(0)
 	m.pull(1, 0, 1<<30)
 	for i, r := range m.regions {
@@ -380,12 +386,7 @@ func TestExpiredFieldTakesIncrements(t *testing.T) {
 		}, "k")
 		m.collect(0)
 		m.pull(1, 0, 1<<30)
-		for _, r := range m.regions {
-			r.wall.Set(startMs + 1000)
-			r.hlc.Now()
-		}
-		m.setReclaimLimit()
-		expireAll(r)
+		m.expireLater(r)
 		r.do(c.later, "k")
 		m.collect(0)
 		m.pull(1, 0, 1<<30)

@@ -1,6 +1,9 @@
 package node
 
-import "sync"
+import (
+	"slices"
+	"sync"
+)
 
 const (
 	// minBuffer is the least that a buffer is made for, and maxBuffer the most
@@ -28,10 +31,7 @@ func (p *buffers) get(n int) []byte {
 	for i := len(p.free) - 1; i >= 0; i-- {
 		if b := p.free[i]; cap(b) >= n {
 			p.kept -= cap(b)
-			last := len(p.free) - 1
-			copy(p.free[i:], p.free[i+1:])
-			p.free[last] = nil
-			p.free = p.free[:last]
+			p.free = slices.Delete(p.free, i, i+1)
 			return b
 		}
 	}

@@ -19,6 +19,7 @@
 //     then the last replies leave and the node is closed.
 //
 // Locks, outermost first: conn.mu, outbox.mu. hub.mu, listeners.mu, links.mu,
-// link.mu, eventLoop.mu and mappings.mu are leaves, and only listeners.mu (bind and listen) and
-// mappings.mu (mmap) are held over system calls, which do not wait.
+// link.mu, eventLoop.mu and mappings.mu are leaves, and only listeners.mu (bind
+// and listen), eventLoop.mu (its bell) and mappings.mu (mmap) are held over
+// system calls, which do not wait.
 package server

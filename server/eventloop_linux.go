@@ -33,6 +33,8 @@ type eventLoop struct {
 
 	lingering map[*loopConn]struct{}
 
+	wasWoken []*loopConn // empty but while its turn runs: the other half of woken
+
 	mu    sync.Mutex
 	woken []*loopConn
 	calls []func()
@@ -211,7 +213,7 @@ func (l *eventLoop) handle(ev *unix.EpollEvent) {
 func (l *eventLoop) runQueue() {
 	l.mu.Lock()
 	woken, calls := l.woken, l.calls
-	l.woken, l.calls = nil, nil
+	l.woken, l.calls = l.wasWoken, nil
 	l.mu.Unlock()
 	for _, c := range woken {
 		c.queued.Store(false)
@@ -221,11 +223,7 @@ func (l *eventLoop) runQueue() {
 		f()
 	}
 	clear(woken)
-	l.mu.Lock()
-	if l.woken == nil {
-		l.woken = woken[:0]
-	}
-	l.mu.Unlock()
+	l.wasWoken = woken[:0]
 }
 
 // untilLinger is how many milliseconds may pass until a reader is given up, -1
