@@ -300,6 +300,7 @@ func zRangeStore(c *Ctx) {
 	if z != nil {
 		q.each(z, found.grow, found.add)
 	}
+	c.Tx.PlainZeros(found.list)
 	c.storeMembers(c.Key(1), found.list, "zrangestore")
 }
 

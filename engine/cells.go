@@ -55,7 +55,7 @@ func (c *content) state(el tree.Elem, found bool, founding clock.Stamp) member {
 	}
 	val := el.Val
 	if c.typ == op.TypeZSet {
-		val = el.Key[:scoreLen]
+		val = scoreForm(el.Key, el.Val)
 	}
 	ext, flags := el.Ext, byte(0)
 	one := cell{dot: founding, val: val}
@@ -195,6 +195,9 @@ func addTo(typ op.Type, val []byte, sum op.Num) []byte {
 		f, _ := sum.BigFloat().Float64()
 		if score += f; math.IsNaN(score) {
 			score = 0
+		}
+		if score == 0 && len(val) == scoreLen && scoreOf(val) == 0 {
+			return val // nothing was added, not even to the sign
 		}
 		return appendScore(nil, score)
 	}
@@ -568,7 +571,7 @@ func (m *editing) addWhole(whole *op.Coll, dot clock.Stamp) {
 	for _, el := range whole.Elem[op.Main] {
 		name, val := el.Key, el.Val
 		if whole.Type == op.TypeZSet {
-			name, val = el.Key[scoreLen:], el.Key[:scoreLen]
+			name, val = el.Key[scoreLen:], scoreForm(el.Key, el.Val)
 		}
 		st, _ := m.load(name)
 		st.add(cell{dot: dot, val: val, dlDot: dot, dlMs: fieldDeadline(el.Ext)})

@@ -43,7 +43,7 @@ func (m *mesh) actOnMembers(rnd *rand.Rand, r *region) {
 			case 9:
 				t.SetRemove(s, name)
 			case 10:
-				t.ZSetPut(z, name, float64(by))
+				t.ZSetPut(z, name, -float64(by)) // -0 among them
 			case 11:
 				t.ZSetUpdate(z, []MemberScore{{Member: name, Score: float64(by), Incr: true}}, func(wanted, was float64, there bool) (float64, bool) { return wanted + was, true })
 			case 12:
@@ -236,7 +236,7 @@ func (r *region) members(name string) string {
 			case op.TypeList:
 				list = append(list, string(el.Val))
 			case op.TypeZSet:
-				list = append(list, fmt.Sprintf("%s=%v", x.coll.memberOf(el.Key), scoreOf(el.Key)))
+				list = append(list, fmt.Sprintf("%s=%v", x.coll.memberOf(el.Key), elemScore(el)))
 			case op.TypeSet:
 				list = append(list, string(x.coll.memberOf(el.Key)))
 			default:

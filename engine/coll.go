@@ -785,7 +785,7 @@ func (m *editing) build(from *op.Coll) {
 		case op.TypeList:
 			m.c.main.Insert(i, tree.Elem{Val: el.Val, Ext: el.Ext})
 		case op.TypeZSet:
-			quiet.putScored(el.Key[scoreLen:], scoreOf(el.Key), el.Ext)
+			quiet.putScored(el.Key[scoreLen:], elemScore(tree.Elem(el)), el.Ext)
 		default:
 			quiet.put(op.Main, el)
 		}
@@ -846,6 +846,9 @@ func (t *Tx) putWhole(k Key, whole *op.Coll, deadlineMs int64) {
 	m := &editing{e: t.e, t: t, p: t.p, s: u.s, tb: u.t, db: u.db, x: u.x, c: u.x.coll}
 	if t.p.Merging && plain.Type == op.TypeList {
 		plain = m.placed(plain)
+	}
+	if plain.Type == op.TypeZSet && form(plain.Form) != formLarge {
+		t.p.Forms.plainZeros(plain.Elem[op.Main])
 	}
 	dot := t.emit(func(b *op.Builder) clock.Stamp { return b.Whole(u.db, u.x.key, plain.Append(nil)) })
 	if t.p.Merging && plain.Type != op.TypeStream {

@@ -138,7 +138,7 @@ func (m *Members) Scan(cursor uint64, count int, fn func(member, val []byte)) ui
 	if m.c.form != formLarge {
 		m.c.main.Ascend(0, func(el tree.Elem) bool {
 			if m.c.typ == op.TypeZSet {
-				el.Val = el.Key[:scoreLen]
+				el.Val = scoreForm(el.Key, el.Val)
 			}
 			visit(m.c.memberOf(el.Key), el)
 			return true

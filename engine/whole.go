@@ -3,6 +3,7 @@ package engine
 import (
 	"geocache/clock"
 	"geocache/op"
+	"geocache/tree"
 )
 
 // This file is for commands that take or replace a value as a whole, whatever
@@ -66,12 +67,16 @@ func (t *Tx) SetUse(k Key, idleMs int64, freq uint8) {
 
 // The forms of what op.Coll holds, for those who make or read one.
 
-// AppendScore appends the form of a score that stands before a sorted set's
-// member; ScoreOf reads it. Both zeros are one.
-func AppendScore(dst []byte, score float64) []byte { return appendScore(dst, score) }
+// ScoredElem is a member of a sorted set.
+func ScoredElem(score float64, member []byte) op.Elem {
+	key := appendScoreKey(make([]byte, 0, scoreLen+len(member)), score)
+	return op.Elem{Key: append(key, member...), Val: signedZero(score)}
+}
 
-// ScoreBytes is the length of what AppendScore appends.
-const ScoreBytes = scoreLen
+// ElemScore is the member and the score that ScoredElem was given.
+func ElemScore(el *op.Elem) (member []byte, score float64) {
+	return el.Key[scoreLen:], elemScore(tree.Elem(*el))
+}
 
 // AppendFieldDeadline appends the note that a hash's field has a deadline in
 // milliseconds since the epoch; for 0, that it has none.

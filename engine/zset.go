@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"math"
 	"math/big"
+	"slices"
 	"sort"
 
 	"geocache/op"
@@ -18,11 +19,9 @@ import (
 
 const scoreLen = 8
 
-// appendScore appends the sortable form of a score. Both zeros are one.
+// appendScore appends a score in a form whose bytes sort as numbers do, save
+// that -0 stands before 0.
 func appendScore(dst []byte, score float64) []byte {
-	if score == 0 {
-		score = 0
-	}
 	b := math.Float64bits(score)
 	if b>>63 != 0 {
 		b = ^b
@@ -32,15 +31,46 @@ func appendScore(dst []byte, score float64) []byte {
 	return binary.BigEndian.AppendUint64(dst, b)
 }
 
+// appendScoreKey is appendScore for keys of the main tree, where both zeros are
+// one: of equal scores the names decide.
+func appendScoreKey(dst []byte, score float64) []byte {
+	if score == 0 {
+		score = 0
+	}
+	return appendScore(dst, score)
+}
+
 // scoreOf reads what appendScore wrote.
-func scoreOf(key []byte) float64 {
-	b := binary.BigEndian.Uint64(key)
+func scoreOf(form []byte) float64 {
+	b := binary.BigEndian.Uint64(form)
 	if b>>63 != 0 {
 		b &^= 1 << 63
 	} else {
 		b = ^b
 	}
 	return math.Float64frombits(b)
+}
+
+// scoreForm is the score of an element of the main tree: what its key has, or
+// what its value has, which only that of -0 needs.
+func scoreForm(key, val []byte) []byte {
+	if len(val) == scoreLen {
+		return val
+	}
+	return key[:scoreLen]
+}
+
+func elemScore(el tree.Elem) float64 { return scoreOf(scoreForm(el.Key, el.Val)) }
+
+func negativeZero(score float64) bool { return score == 0 && math.Signbit(score) }
+
+// signedZero is the value of an element of the main tree, nil for all scores
+// but -0.
+func signedZero(score float64) []byte {
+	if !negativeZero(score) {
+		return nil
+	}
+	return appendScore(nil, score)
 }
 
 // scoredPlace is a member that was looked for: its score, and where it is, or
@@ -63,7 +93,7 @@ func (c *content) locateScored(member []byte) (p scoredPlace) {
 	}
 	c.main.Ascend(0, func(e tree.Elem) bool {
 		if p.found = bytes.Equal(e.Key[scoreLen:], member); p.found {
-			p.score = scoreOf(e.Key)
+			p.score = elemScore(e)
 			return false
 		}
 		p.at++
@@ -78,7 +108,7 @@ func (c *content) rankOf(p scoredPlace, member []byte) int {
 		return p.at
 	}
 	var buf [96]byte
-	rank, _ := c.main.Seek(append(appendScore(buf[:0], p.score), member...))
+	rank, _ := c.main.Seek(append(appendScoreKey(buf[:0], p.score), member...))
 	return rank
 }
 
@@ -97,7 +127,7 @@ func (c *content) findScored(member []byte) (el tree.Elem, rank int, found bool)
 // emitted.
 func (m *editing) putScored(member []byte, score float64, ext []byte) (added bool) {
 	p := m.c.locateScored(member)
-	if p.found && p.score == score && bytes.Equal(m.c.main.At(m.c.rankOf(p, member)).Ext, ext) {
+	if p.found && math.Float64bits(p.score) == math.Float64bits(score) && bytes.Equal(m.c.main.At(m.c.rankOf(p, member)).Ext, ext) {
 		return false
 	}
 	m.moveScored(p, member, score, ext)
@@ -113,11 +143,11 @@ func (m *editing) moveScored(p scoredPlace, member []byte, score float64, ext []
 		p = m.c.locateScored(member)
 	}
 	var buf, ibuf [96]byte
-	key := append(appendScore(buf[:0], score), member...)
-	to, _ := m.c.main.Seek(key)
-	m.insert(&m.c.main, to, tree.Elem{Key: key, Ext: ext})
+	el := tree.Elem{Key: append(appendScoreKey(buf[:0], score), member...), Val: signedZero(score), Ext: ext}
+	to, _ := m.c.main.Seek(el.Key)
+	m.insert(&m.c.main, to, el)
 	if m.c.form == formLarge {
-		m.place(&m.c.aux, p.at, p.found, tree.Elem{Key: hashKey(ibuf[:0], member), Val: key[:scoreLen]})
+		m.place(&m.c.aux, p.at, p.found, tree.Elem{Key: hashKey(ibuf[:0], member), Val: scoreForm(el.Key, el.Val)})
 	}
 }
 
@@ -144,23 +174,66 @@ func (m *editing) unindex(member []byte) {
 // growScored makes an index where one more member calls for it, and reports
 // whether it has.
 func (m *editing) growScored(member []byte) bool {
-	f := &m.p.Forms
-	if m.c.form == formLarge || m.c.main.Len() < f.ZSetEntries && len(member) <= f.ZSetValue {
+	if m.c.form == formLarge || !m.p.Forms.fullScored(m.c.main.Len(), member) {
 		return false
 	}
 	m.index()
 	return true
 }
 
+// fullScored reports whether a small sorted set with n members has to become a
+// large one to take in another.
+func (f *Forms) fullScored(n int, member []byte) bool {
+	return n >= f.ZSetEntries || len(member) > f.ZSetValue
+}
+
+// signsZero reports whether a sorted set, nil for one to be made, knows -0 from
+// 0 once the member that was looked for, at p, is in it.
+func (c *content) signsZero(p scoredPlace, member []byte, f *Forms) bool {
+	switch {
+	case c == nil:
+		return f.fullScored(0, member)
+	case c.form == formLarge:
+		return true
+	}
+	return !p.found && f.fullScored(c.main.Len(), member)
+}
+
+// PlainZeros makes 0 of each -0 among the scores that Redis would forget the
+// sign of: a small sorted set, where whole numbers are kept as such, does not
+// know -0, and stays small until there are too many members, or in the order
+// in which they are added one that is too long.
+func (t *Tx) PlainZeros(members []MemberScore) {
+	for i := range members {
+		if t.p.Forms.fullScored(len(members)-1, members[i].Member) {
+			return
+		}
+		if members[i].Score == 0 {
+			members[i].Score = 0
+		}
+	}
+}
+
+// plainZeros does for a sorted set that is put as a whole what Redis does once
+// it is complete: it has another form then, which knows -0 or does not.
+func (f *Forms) plainZeros(els []op.Elem) {
+	if len(els) > f.ZSetEntries || slices.ContainsFunc(els, func(el op.Elem) bool { return len(el.Key)-scoreLen > f.ZSetValue }) {
+		return
+	}
+	for i := range els {
+		els[i].Val = nil
+	}
+}
+
 // index gives a sorted set its large form.
 func (m *editing) index() {
 	m.rebuild(formLarge, func(from *content) {
 		from.main.Ascend(0, func(el tree.Elem) bool {
-			key := bytes.Clone(el.Key)
-			m.c.main.Insert(m.c.main.Len(), tree.Elem{Key: key, Ext: bytes.Clone(el.Ext)})
-			ikey := hashKey(nil, key[scoreLen:])
+			el = tree.Elem{Key: bytes.Clone(el.Key), Val: bytes.Clone(el.Val), Ext: bytes.Clone(el.Ext)}
+			m.c.main.Insert(m.c.main.Len(), el)
+			ikey := hashKey(nil, el.Key[scoreLen:])
 			at, _ := m.c.aux.Seek(ikey)
-			m.c.aux.Insert(at, tree.Elem{Key: ikey, Val: key[:scoreLen]})
+			m.c.aux.Insert(at, tree.Elem{Key: ikey, Val: scoreForm(el.Key, el.Val)})
 			return true
 		})
 	})
@@ -233,17 +306,17 @@ func (z *Scored) Rank(member []byte) (rank int, score float64, ok bool) {
 // AtRank is the member at a place, which must be there.
 func (z *Scored) AtRank(rank int) (member []byte, score float64) {
 	el := z.c.main.At(rank)
-	return el.Key[scoreLen:], scoreOf(el.Key)
+	return el.Key[scoreLen:], elemScore(el)
 }
 
 // Ascend visits members upward from a place until fn is false.
 func (z *Scored) Ascend(rank int, fn func(member []byte, score float64) bool) {
-	z.c.main.Ascend(rank, func(el tree.Elem) bool { return fn(el.Key[scoreLen:], scoreOf(el.Key)) })
+	z.c.main.Ascend(rank, func(el tree.Elem) bool { return fn(el.Key[scoreLen:], elemScore(el)) })
 }
 
 // Descend visits members downward from a place until fn is false.
 func (z *Scored) Descend(rank int, fn func(member []byte, score float64) bool) {
-	z.c.main.Descend(rank, func(el tree.Elem) bool { return fn(el.Key[scoreLen:], scoreOf(el.Key)) })
+	z.c.main.Descend(rank, func(el tree.Elem) bool { return fn(el.Key[scoreLen:], elemScore(el)) })
 }
 
 // RankOfScore is the number of members with a score below score: the place of
@@ -253,7 +326,7 @@ func (z *Scored) RankOfScore(score float64) int {
 		return 0
 	}
 	var buf [scoreLen]byte
-	rank, _ := z.c.main.Seek(appendScore(buf[:0], score))
+	rank, _ := z.c.main.Seek(appendScoreKey(buf[:0], score))
 	return rank
 }
 
@@ -313,6 +386,12 @@ func (t *Tx) ZSetUpdate(k Key, members []MemberScore, rule ScoreRule) (added, mo
 		same := p.found && score == p.score
 		if !ok || same && !t.p.Merging {
 			continue
+		}
+		switch {
+		case same:
+			score = p.score // a zero keeps its sign
+		case score == 0 && !c.signsZero(p, member, &t.p.Forms):
+			score = 0
 		}
 		if m == nil {
 			if m, err = t.change(k, op.TypeZSet); err != nil {
@@ -432,8 +511,8 @@ func (t *Tx) ZSetReplace(k Key, members []MemberScore) {
 	els := make([]op.Elem, len(members))
 	for i := range members {
 		start := len(keys)
-		keys = append(appendScore(keys, members[i].Score), members[i].Member...)
-		els[i].Key = keys[start:len(keys):len(keys)]
+		keys = append(appendScoreKey(keys, members[i].Score), members[i].Member...)
+		els[i].Key, els[i].Val = keys[start:len(keys):len(keys)], signedZero(members[i].Score)
 	}
 	whole.Elem[op.Main] = els
 	deadlineMs := int64(0)

@@ -7,6 +7,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"geocache/clock"
@@ -220,6 +221,84 @@ func TestZSetReplaceDefaultTTL(t *testing.T) {
 		}, "z")
 		if err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// TestNegativeZero: -0 is equal to 0 and ordered by its name, but a large sorted
+// set keeps its sign: when it grows, in what the log and a row have, and in
+// another region. A small one takes 0 for it, as Redis does.
+func TestNegativeZero(t *testing.T) {
+	minus := math.Copysign(0, -1)
+	long := bytes.Repeat([]byte("l"), 30)
+	put := func(members ...MemberScore) func(*Tx) {
+		return func(tx *Tx) {
+			tx.ZSetUpdate(key("z"), members, func(wanted, _ float64, _ bool) (float64, bool) { return wanted, true })
+		}
+	}
+	of := func(name string, score float64) MemberScore { return MemberScore{Member: []byte(name), Score: score} }
+	grown := put(of("b", minus), MemberScore{Member: long, Score: 7}, of("c", minus), of("a", 0), of("d", minus))
+	for _, c := range []struct {
+		name string
+		do   []func(*Tx)
+		want string // without long
+	}{
+		{"small", []func(*Tx){put(of("b", minus), of("a", 1)), put(of("a", minus))}, "a=0 b=0"},
+		{"growing", []func(*Tx){grown}, "a=0 b=0 c=-0 d=-0"},
+		{"equal scores", []func(*Tx){grown, put(of("a", minus), of("c", 0))}, "a=0 b=0 c=-0 d=-0"},
+		{"set anew", []func(*Tx){grown, put(of("a", 1), of("c", 1)), put(of("a", minus), of("c", 0))}, "a=-0 b=0 c=0 d=-0"},
+		{"removed", []func(*Tx){grown, func(tx *Tx) { tx.ZSetRemove(key("z"), []byte("c")) }, put(of("c", 0))}, "a=0 b=0 c=0 d=-0"},
+		{"replaced", []func(*Tx){func(tx *Tx) { tx.ZSetReplace(key("z"), []MemberScore{of("a", minus), {Member: long, Score: 7}}) }}, "a=-0"},
+		{"replaced, small", []func(*Tx){func(tx *Tx) { tx.ZSetReplace(key("z"), []MemberScore{of("a", minus)}) }}, "a=0"},
+	} {
+		for _, p := range []Params{alone(), merging()} {
+			t.Run(fmt.Sprint(c.name, " merging:", p.Merging), func(t *testing.T) {
+				p.Forms = testForms
+				r := newRegion("a", clock.NewManual(startMs), 2, 1, p)
+				for _, fn := range c.do {
+					r.do(fn, "z")
+					r.do(func(tx *Tx) { // undone, the set is as before
+						fn(tx)
+						tx.ZSetReplace(key("z"), []MemberScore{of("a", 3)})
+						panic(&NeedRow{})
+					}, "z")
+				}
+				twin := newRegion("b", clock.NewManual(startMs), 2, 1, p)
+				for _, b := range r.own {
+					if p.Merging {
+						twin.receive(b)
+					} else if err := twin.e.Apply(b, FromLog, startMs); err != nil {
+						t.Fatal(err)
+					}
+				}
+				row, ok := r.e.Row(RowKey{0, "z"})
+				again := newRegion("a", clock.NewManual(startMs), 2, 1, p)
+				if err := again.e.LoadRows([]StateEntry{{Key: []byte("z"), State: row.State}}, startMs); err != nil || !ok {
+					t.Fatal(err, ok)
+				}
+				for i, r := range []*region{r, twin, again} {
+					shown := strings.ReplaceAll(r.members("z"), " "+string(long)+"=7", "")
+					if shown != c.want {
+						t.Errorf("%d: %s, want %s", i, shown, c.want)
+					}
+					for _, pair := range strings.Fields(shown) {
+						member, want, _ := strings.Cut(pair, "=")
+						r.do(func(tx *Tx) {
+							z, _ := tx.ZSet(key("z"))
+							if score, ok := z.Score([]byte(member)); !ok || fmt.Sprint(score) != want {
+								t.Errorf("%d: score of %s: %v, %v", i, member, score, ok)
+							}
+							if rank, score, ok := z.Rank([]byte(member)); !ok || fmt.Sprint(score) != want || z.RankOfScore(score) > rank || z.RankAfterScore(score) <= rank {
+								t.Errorf("%d: rank of %s: %d, %v, %v", i, member, rank, score, ok)
+							}
+						}, "z")
+					}
+					checkAccounts(t, r.e)
+				}
+				if r.digest() != twin.digest() || r.err != nil || twin.err != nil {
+					t.Error("the regions differ", r.err, twin.err)
+				}
+			})
 		}
 	}
 }

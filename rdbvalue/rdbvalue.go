@@ -55,7 +55,8 @@ func field(el *op.Elem) rdb.Field {
 }
 
 func scored(el *op.Elem) rdb.Scored {
-	return rdb.Scored{Member: el.Key[engine.ScoreBytes:], Score: engine.ScoreOf(el.Key)}
+	member, score := engine.ElemScore(el)
+	return rdb.Scored{Member: member, Score: score}
 }
 
 // highestFirst is the order in which Redis loads a sorted set fastest.
@@ -106,7 +107,7 @@ func Coll(v rdb.Value, nowMs int64) (*op.Coll, error) {
 	case rdb.ZSet:
 		c.Type = op.TypeZSet
 		err = rdb.Each(v.Members, func(m rdb.Scored) {
-			*els = append(*els, op.Elem{Key: append(engine.AppendScore(nil, m.Score), m.Member...)})
+			*els = append(*els, engine.ScoredElem(m.Score, m.Member))
 		})
 		slices.SortFunc(*els, func(a, b op.Elem) int { return bytes.Compare(a.Key, b.Key) })
 	case *rdb.Stream:

@@ -26,7 +26,7 @@ func coll(typ op.Type, els ...op.Elem) *op.Coll {
 }
 
 func scoredElem(score float64, member string) op.Elem {
-	return op.Elem{Key: append(engine.AppendScore(nil, score), member...)}
+	return engine.ScoredElem(score, []byte(member))
 }
 
 func timed(name, val string, ms int64) op.Elem {
