@@ -174,6 +174,7 @@ func bitField(c *Ctx) {
 		}
 	}
 	if !changed && !grows {
+		c.Tx.MakeRaw(c.Key(1))
 		return
 	}
 	if err := w.store(c); err != nil {

@@ -90,6 +90,7 @@ func pfAdd(c *Ctx) {
 			elems = elems[1:]
 		}
 		if len(elems) == 0 {
+			c.Tx.MakeRaw(k)
 			c.Out.Int(0)
 			return
 		}
@@ -107,6 +108,7 @@ func pfAdd(c *Ctx) {
 		changed = changed || higher
 	}
 	if !changed {
+		c.Tx.MakeRaw(k)
 		c.Out.Int(0)
 		return
 	}
@@ -135,7 +137,9 @@ func pfCount(c *Ctx) {
 		return
 	}
 	card, known := hll.Cached(val)
-	if !known {
+	if known {
+		c.Tx.MakeRaw(c.Key(1))
+	} else {
 		if card, err = hll.Count(val); err != nil {
 			c.failHLL(err)
 			return
@@ -203,6 +207,7 @@ func pfDebug(c *Ctx) {
 		c.Fail(resp.ErrNoSuchSketch)
 		return
 	}
+	c.Tx.MakeRaw(k)
 	switch c.word(1) {
 	case "getreg":
 		if b, _, err = c.makeDense(k, b); err == nil {
@@ -244,12 +249,20 @@ func (c *Ctx) makeDense(k engine.Key, b []byte) (dense []byte, was hll.Encoding,
 	return dense, was, err
 }
 
-// pfSelfTest runs beside everything else: it takes part of a second.
+// pfSelfTest runs beside everything else, as it takes part of a second; inside
+// EXEC everything waits for it.
 func pfSelfTest(c *Ctx) {
-	awaitOK(c, func() error {
+	test := func() error {
 		if err := hll.SelfTest(); err != nil {
 			return resp.SelfTestFailed(err.Error())
 		}
 		return nil
-	})
+	}
+	if c.InExec == Off {
+		awaitOK(c, test)
+	} else if err := test(); err != nil {
+		c.FailWith(err)
+	} else {
+		c.Out.OK()
+	}
 }

@@ -135,6 +135,9 @@ func sort(c *Ctx) {
 		// A set has no order of its own that would be the same everywhere.
 		o.unsorted, o.alpha, o.by = false, true, nil
 	}
+	if info.Type == engine.TypeZSet {
+		c.Tx.ZSetGrow(c.Key(1)) // as Redis does, SORT_RO too
+	}
 	elems, start, end := c.sortElements(info.Type, &o)
 	list := make([]sorted, len(elems))
 	for i, e := range elems {

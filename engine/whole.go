@@ -16,6 +16,19 @@ func (t *Tx) SetRaw(k Key, val []byte, exp Expiry) clock.Stamp {
 	return t.setOwned(k, val, exp, fRaw)
 }
 
+// MakeRaw is SetRaw of the string that k, which must be there, has already: only
+// OBJECT ENCODING and recency are others, so nobody is told of it. Like a use it
+// is not undone.
+func (t *Tx) MakeRaw(k Key) {
+	x := t.lookup(k)
+	x.flags |= fRaw
+	if x.ref != 0 {
+		r := x.t.rec(x.ref)
+		r.setFlags(r.flags() | fRaw)
+	}
+	t.touchWrite(x)
+}
+
 // Content is the value under k without regard to its type: a string, or a
 // collection. It is valid until the tx changes any key, and leaves recency and
 // hit counters alone.

@@ -239,6 +239,20 @@ func (m *editing) index() {
 	})
 }
 
+// ZSetGrow gives the sorted set under k, which must be there, its large form.
+// Only OBJECT ENCODING tells, so nobody is told of it.
+func (t *Tx) ZSetGrow(k Key) {
+	if c, _ := t.present(k, op.TypeZSet); c.form == formLarge {
+		return
+	}
+	u := t.edit(k)
+	m := editing{e: t.e, t: t, p: t.p, s: u.s, tb: u.t, db: u.db, x: u.x, c: u.x.coll}
+	m.index()
+	if !u.changed {
+		u.changed, u.uncapped = true, true
+	}
+}
+
 // growTo gives a collection its large form whatever its size.
 func (m *editing) growTo() {
 	if m.c.form == formLarge {

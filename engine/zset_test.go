@@ -302,3 +302,39 @@ func TestNegativeZero(t *testing.T) {
 		}
 	}
 }
+
+// TestZSetGrow: another form is no change to those who watch or wait, nor for
+// max-ttl; undone it is as before.
+func TestZSetGrow(t *testing.T) {
+	p := alone()
+	p.Forms, p.KeepRows = testForms, true
+	r := newRegion("a", clock.NewManual(startMs), 2, 1, p)
+	r.do(func(tx *Tx) {
+		for i := range 5 {
+			tx.ZSetPut(key("z"), []byte{'a' + byte(i)}, float64(i))
+		}
+	}, "z")
+	was, deadline, batches := r.members("z"), r.deadline("z"), len(r.own)
+	encoding := func() (name string) {
+		r.do(func(tx *Tx) { name, _ = tx.Encoding(key("z")) }, "z")
+		return name
+	}
+	p.MaxTTLMs = 1000
+	r.e.params.Store(&p)
+	for _, undone := range []bool{true, false, false} {
+		r.do(func(tx *Tx) {
+			tx.ZSetGrow(key("z"))
+			if undone {
+				panic(&NeedRow{})
+			}
+		}, "z")
+		want := "skiplist"
+		if undone {
+			want = "listpack"
+		}
+		if got := encoding(); got != want || r.members("z") != was || r.deadline("z") != deadline || len(r.own) != batches {
+			t.Fatalf("undone %v: %s, %s, deadline %d, %d batches", undone, got, r.members("z"), r.deadline("z"), len(r.own))
+		}
+		checkAccounts(t, r.e)
+	}
+}
