@@ -146,13 +146,10 @@ func restore(c *Ctx) {
 // restoreDeadline is the deadline that the ttl argument means, 0 for none.
 func (c *Ctx) restoreDeadline(o restoreOptions) (int64, resp.Error) {
 	ttl, err := numberWithin(c.Args[2], math.MaxInt64, resp.ErrRestoreTTL)
-	switch {
-	case err != "" || ttl == 0 || o.absolute:
+	if err != "" || ttl == 0 || o.absolute {
 		return ttl, err
-	case ttl > math.MaxInt64-c.NowMs():
-		return 0, resp.ErrRestoreTTL
 	}
-	return ttl + c.NowMs(), ""
+	return ttl + c.NowMs(), "" // which overflows into the past, as in Redis
 }
 
 // putValue makes v, of a payload that was checked, the value of k; false where

@@ -62,10 +62,10 @@ func DistanceKm(a, b Point) float64 { return DistanceMeters(a, b) / 1000 }
 // DistanceMeters is the great-circle distance between two valid points (haversine on Redis' sphere). It is exactly symmetric.
 func DistanceMeters(a, b Point) float64 {
 	latA, latB := radians(a.Lat), radians(b.Lat)
-	u := math.Sin((latB - latA) / 2)
-	v := math.Sin((radians(b.Lon) - radians(a.Lon)) / 2)
-	h := float64(u*u) + float64(math.Cos(latA)*math.Cos(latB)*v*v) // not fused, for the same digits everywhere
-	return 2 * earthRadiusMeters * math.Asin(math.Sqrt(min(h, 1)))
+	u := sin((latB - latA) / 2)
+	v := sin((radians(b.Lon) - radians(a.Lon)) / 2)
+	h := float64(u*u) + float64(cos(latA)*cos(latB)*v*v) // not fused, for the same digits everywhere
+	return 2 * earthRadiusMeters * asin(math.Sqrt(min(h, 1)))
 }
 
 func radians(degrees float64) float64 { return degrees * (math.Pi / 180) }
