@@ -242,7 +242,9 @@ func TestRemovalOutlivesItsLeavings(t *testing.T) {
 	for _, r := range rs {
 		n := 0
 		for _, s := range r.e.shards {
-			n += len(s.graves)
+			for _, piece := range s.graves {
+				n += len(piece)
+			}
 		}
 		if n != 1 {
 			t.Errorf("%d graves for one key", n)

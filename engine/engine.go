@@ -183,9 +183,9 @@ type shard struct {
 	mu    sync.Mutex
 	index int
 	dbs   []*table // by stored database, nil until used
-	dirty []RowKey
+	dirty pieces[RowKey]
 	// graves are the entries that learned of a removal in this epoch.
-	graves []grave
+	graves pieces[grave]
 	// buriedIn is the epoch of the newest grave of a key or member.
 	buriedIn map[grave]uint32
 	watches  map[watchKey][]*Watch
@@ -391,7 +391,7 @@ func (e *Engine) table(s *shard, db int) *table {
 func (e *Engine) put(s *shard, t *table, db int, x *entry, p *Params) {
 	if p.KeepRows && x.flags&fDirty == 0 {
 		x.flags |= fDirty
-		s.dirty = append(s.dirty, RowKey{db, string(x.key)})
+		s.dirty.add(RowKey{db, string(x.key)})
 	}
 	t.fitSize(x)
 	e.store(t, x, p)

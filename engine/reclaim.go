@@ -205,7 +205,7 @@ type grave struct {
 type graveyard struct {
 	epoch  uint32
 	after  clock.Vector
-	graves [][]grave
+	graves []pieces[grave]
 }
 
 // maxGraveyards bounds the epochs that wait; the youngest then stays open.
@@ -231,7 +231,7 @@ func (e *Engine) digGrave(s *shard, k grave) {
 		s.buriedIn = map[grave]uint32{}
 	}
 	s.buriedIn[k] = e.epoch
-	s.graves = append(s.graves, k)
+	s.graves.add(k)
 	e.buried.Add(1)
 }
 
@@ -278,11 +278,11 @@ func (e *Engine) exhume(s *shard, y *graveyard, shard int, stable clock.Vector, 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	n, p := 0, e.params.Load()
-	graves := y.graves[shard]
-	for len(graves) > 0 && n < max {
-		g := graves[len(graves)-1]
-		graves[len(graves)-1] = grave{}
-		graves = graves[:len(graves)-1]
+	for n < max {
+		g, ok := y.graves[shard].pop()
+		if !ok {
+			break
+		}
 		t := s.dbs[g.DB]
 		if s.buriedIn[g] != y.epoch {
 			continue // gone, or buried again since
@@ -300,7 +300,6 @@ func (e *Engine) exhume(s *shard, y *graveyard, shard int, stable clock.Vector, 
 			n++
 		}
 	}
-	y.graves[shard] = graves
 	return n
 }
 

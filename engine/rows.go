@@ -15,7 +15,7 @@ func (e *Engine) TakeDirty() (keys []RowKey, flushedDBs []int) {
 	var lists [][]RowKey
 	e.WithWorld(func() {
 		for _, s := range e.shards {
-			lists = append(lists, s.dirty)
+			lists = append(lists, s.dirty...)
 			s.dirty = nil
 		}
 		for db := range e.flushed {
@@ -53,7 +53,7 @@ func (e *Engine) MarkDirty() {
 			}
 			t.each(func(r rec) {
 				r.setFlags(r.flags() | fDirty)
-				s.dirty = append(s.dirty, RowKey{db, string(r.key())})
+				s.dirty.add(RowKey{db, string(r.key())})
 			})
 		}
 	}
