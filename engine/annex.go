@@ -135,8 +135,9 @@ func (t *table) moveAnnexed() (worked bool) {
 	return false
 }
 
-// garbage are large removed collections: trees in tables, that wait in their
-// litter, and annexes that nobody has any more.
+// garbage is what waits to be given back: large removed collections, which are
+// trees in tables' litter or annexes that nobody has any more, and the arenas of
+// dropped and of empty tables, as annexes without a collection.
 type garbage struct {
 	pieces  atomic.Int64 // that wait to be freed
 	waiting atomic.Int64 // removed collections among them
@@ -150,12 +151,19 @@ type garbage struct {
 
 // add takes an annex, whose memory counts as used until it is released.
 func (g *garbage) add(a *annex, removed int) {
-	g.used.Add(a.arena.LiveBytes())
-	g.mapped.Add(a.arena.MappedBytes())
 	a.counted = a.arena.LiveBytes()
-	g.pieces.Add(1)
+	g.used.Add(a.counted)
 	g.waiting.Add(int64(removed))
 	a.removed = removed
+	g.take(a)
+}
+
+// addArena takes an arena that is not in use, nor counted as such.
+func (g *garbage) addArena(a *slab.Arena) { g.take(&annex{arena: a}) }
+
+func (g *garbage) take(a *annex) {
+	g.mapped.Add(a.arena.MappedBytes())
+	g.pieces.Add(1)
 	g.Lock()
 	defer g.Unlock()
 	g.annexes = append(g.annexes, a)
@@ -167,7 +175,7 @@ const releaseBytes = 1 << 20
 // release gives back some memory of an annex, outside of all locks, and reports
 // whether there was one.
 func (g *garbage) release() (worked bool) {
-	a := g.take()
+	a := g.next()
 	if a == nil {
 		return false
 	}
@@ -190,7 +198,7 @@ func (g *garbage) release() (worked bool) {
 	return true
 }
 
-func (g *garbage) take() *annex {
+func (g *garbage) next() *annex {
 	g.Lock()
 	defer g.Unlock()
 	n := len(g.annexes)

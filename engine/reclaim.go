@@ -82,8 +82,8 @@ func (e *Engine) announce(s *shard, t *table, db int, r rec, p *Params, nowMs in
 // it.
 const orphanMs = 60_000
 
-// ExpireStep looks at a bounded number of buckets for expired keys, going on
-// where the last step stopped. It returns how many keys it met and how many it
+// ExpireStep looks at a bounded number of keys for expired ones, going on where
+// the last step stopped. It returns how many keys it met and how many it
 // reclaimed; the caller decides from that how long to go on. Where it had to wait
 // for a shard it calls waited, which may be nil, once it holds it.
 func (e *Engine) ExpireStep(nowMs int64, waited func()) (met, reclaimed int) {
@@ -93,9 +93,9 @@ func (e *Engine) ExpireStep(nowMs int64, waited func()) (met, reclaimed int) {
 	// An empty database costs nothing but the look; a round of the loop is
 	// one full turn at most.
 	for range len(e.shards) * e.databases {
-		m, r := e.expireHere(nowMs, waited)
+		m, r, more := e.expireHere(nowMs, waited)
 		met, reclaimed = met+m, reclaimed+r
-		if c.cursor == 0 {
+		if !more {
 			if c.db++; c.db == e.databases {
 				c.db = 0
 				c.shard = (c.shard + 1) % len(e.shards)
@@ -108,8 +108,9 @@ func (e *Engine) ExpireStep(nowMs int64, waited func()) (met, reclaimed int) {
 	return met, reclaimed
 }
 
-// expireHere is one bounded visit of the table at the step's place.
-func (e *Engine) expireHere(nowMs int64, waited func()) (met, reclaimed int) {
+// expireHere is one bounded visit of the table at the step's place; more says
+// that it has not come to its end.
+func (e *Engine) expireHere(nowMs int64, waited func()) (met, reclaimed int, more bool) {
 	c := &e.expire
 	s := e.shards[c.shard]
 	s.lock(waited)
@@ -118,14 +119,16 @@ func (e *Engine) expireHere(nowMs int64, waited func()) (met, reclaimed int) {
 	e.retire(s, p)
 	if t == nil || t.ttls == 0 && t.fields == 0 {
 		c.cursor = 0
-		return 0, 0
+		return 0, 0, false
 	}
 	var ttl ttlSample
 	least := t.arena.MappedBytes() - expireBytes
-	for range expireBuckets {
+	for buckets := 0; buckets < expireBuckets && met < expireKeys; buckets++ {
+		more = false
 		next := t.visit(c.cursor, func(r rec) {
-			if t.arena.MappedBytes() < least {
-				return // later: the bucket is visited again
+			if reclaimed >= expireKeys || t.arena.MappedBytes() < least {
+				more = true // the bucket is visited again
+				return
 			}
 			met++
 			if r.has(fLive | fDeadline) {
@@ -145,10 +148,11 @@ func (e *Engine) expireHere(nowMs int64, waited func()) (met, reclaimed int) {
 				reclaimed++
 			}
 		})
-		if t.arena.MappedBytes() < least {
+		if more {
 			break
 		}
-		if c.cursor = next; next == 0 {
+		c.cursor = next
+		if more = next != 0; !more {
 			break
 		}
 	}
@@ -157,7 +161,7 @@ func (e *Engine) expireHere(nowMs int64, waited func()) (met, reclaimed int) {
 		e.sink.Commit(n, c.ops.Body())
 		c.ops.Reset()
 	}
-	return met, reclaimed
+	return met, reclaimed, more
 }
 
 // reclaimFields takes expired fields out of a hash, which may end with them,
@@ -185,10 +189,14 @@ func (e *Engine) reclaimFields(s *shard, t *table, db int, r rec, p *Params, now
 // expireFieldsMax bounds how many fields of one hash a step takes.
 const expireFieldsMax = 256
 
-// expireBuckets bounds how long ExpireStep holds a lock, about as many keys, and
-// expireBytes what pages it gives back: the last keys of a table leave one each.
+// Bounds of what ExpireStep does under one lock. Buckets are no measure of keys:
+// while a walk empties a table, the buckets before it stand empty and those
+// that it has not met take in what shrinking joins, so that towards the end of n
+// keys each holds up to the square root of n/3. And the last keys of a table
+// leave a page each, which costs as much as many keys.
 const (
 	expireBuckets = 64
+	expireKeys    = 128
 	expireBytes   = 128 << 10
 )
 

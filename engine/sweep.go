@@ -5,6 +5,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"geocache/slab"
 	"geocache/tree"
 )
 
@@ -19,6 +20,7 @@ const (
 	sweepBlocks  = 256
 	sweepBytes   = 256 << 10
 	moveBuckets  = 64
+	moveRecords  = 128
 	moveLeaves   = 16
 	releaseEvery = 64 // rounds
 )
@@ -70,7 +72,10 @@ func (e *Engine) sweepShard(s *shard, release bool, waited func()) (worked bool)
 			return true
 		case t.entries == 0:
 			if release && t.arena.Blocks() == 0 && t.arena.MappedBytes() > 0 {
-				t.arena.Release()
+				// Hundreds of mappings, even with hardly any memory left.
+				e.garbage.addArena(t.arena)
+				t.arena = slab.New(t.pages)
+				return true
 			}
 		case t.fragmented():
 			t.defragment()
@@ -175,8 +180,8 @@ func (e *Engine) sweepLitter(s *shard) (worked bool) {
 // Litter is how many large removed collections wait to be freed.
 func (e *Engine) Litter() int64 { return e.garbage.waiting.Load() }
 
-// ReleaseDiscard gives back the memory of one table that a flush has dropped,
-// outside of all locks, and reports whether there was one.
+// ReleaseDiscard leaves the memory of one table that a flush has dropped to
+// Sweep, and reports whether there was one.
 func (e *Engine) ReleaseDiscard() (worked bool) {
 	t := e.takeDiscard()
 	if t == nil {
@@ -187,10 +192,10 @@ func (e *Engine) ReleaseDiscard() (worked bool) {
 		removed += t.litter[i].removed
 	}
 	t.litter = nil
-	t.arena.Release()
+	e.garbage.addArena(t.arena)
 	for _, a := range t.annexes {
 		if a != nil {
-			a.arena.Release()
+			e.garbage.addArena(a.arena)
 		}
 	}
 	t.annexes = nil
@@ -249,10 +254,10 @@ const (
 func (t *table) fragmented() bool {
 	a := t.arena
 	if a.SparseBytes() == 0 {
-		t.mover, t.trees = 0, nil
+		t.mover, t.moved, t.trees = 0, 0, nil
 		return false
 	}
-	return t.mover != 0 || len(t.trees) > 0 || fragmented(a)
+	return t.mover != 0 || t.moved != 0 || len(t.trees) > 0 || fragmented(a)
 }
 
 // treePlace is a collection that is being moved, and how far that has come.
@@ -274,13 +279,27 @@ func (t *table) defragment() {
 		}
 		return
 	}
-	if t.mover == 0 {
+	if t.mover == 0 && t.moved == 0 {
 		t.moveSegments()
 	}
-	bytes, least := 0, t.arena.MappedBytes()-expireBytes // as a step of expiry
-	for range moveBuckets {
-		t.mover = t.visit(t.mover, func(r rec) { bytes += t.moveRecord(r) })
-		if t.mover == 0 || bytes >= sweepBytes || len(t.trees) > 0 || t.arena.MappedBytes() < least {
+	met, bytes, least := 0, 0, t.arena.MappedBytes()-expireBytes // as a step of expiry
+	full := func() bool {
+		return met >= moveRecords || bytes >= sweepBytes || len(t.trees) > 0 || t.arena.MappedBytes() < least
+	}
+	for buckets := 0; buckets < moveBuckets && !full(); buckets++ {
+		at := 0
+		next := t.visit(t.mover, func(r rec) {
+			if at++; at > t.moved && !full() {
+				t.moved = at
+				met++
+				bytes += t.moveRecord(r)
+			}
+		})
+		if at > t.moved {
+			return
+		}
+		t.mover, t.moved = next, 0
+		if next == 0 {
 			return
 		}
 	}

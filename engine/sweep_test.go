@@ -3,9 +3,11 @@ package engine
 import (
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"testing"
 
 	"geocache/clock"
+	"geocache/slab"
 )
 
 func sweepRegion(shards int) *region {
@@ -87,8 +89,10 @@ func TestSweepReleases(t *testing.T) {
 	for r.e.ReleaseDiscard() {
 		n++
 	}
-	if _, mapped := r.mapped(); n != 4 || mapped != 0 || r.e.UsedBytes() != 0 {
-		t.Fatalf("%d tables released, %d bytes mapped", n, mapped)
+	for r.e.Sweep(nil) {
+	}
+	if _, mapped := r.mapped(); n != 4 || mapped != 0 || r.e.UsedBytes() != 0 || r.e.MappedBytes() != 0 {
+		t.Fatalf("%d tables released, %d bytes mapped, %d by what is told", n, mapped, r.e.MappedBytes())
 	}
 	fill()
 	for i := range 2000 {
@@ -98,8 +102,8 @@ func TestSweepReleases(t *testing.T) {
 	for range 2 * releaseEvery {
 		r.e.Sweep(nil)
 	}
-	if live, mapped := r.mapped(); live != 0 || mapped != 0 {
-		t.Fatalf("%d bytes live, %d mapped without keys", live, mapped)
+	if live, mapped := r.mapped(); live != 0 || mapped != 0 || r.e.MappedBytes() != 0 {
+		t.Fatalf("%d bytes live, %d mapped without keys, %d by what is told", live, mapped, r.e.MappedBytes())
 	}
 	fill()
 	checkAccounts(t, r.e)
@@ -229,5 +233,83 @@ func TestExpiryGivesBackLittleAtATime(t *testing.T) {
 		if steps > n {
 			t.Fatalf("%d keys are left", n-r.e.Stats().ExpiredKeys)
 		}
+	}
+}
+
+// callCounter counts how often memory is given back.
+type callCounter struct {
+	slab.Source
+	calls int
+}
+
+func (c *callCounter) Discard(p []byte) { c.calls++; c.Source.Discard(p) }
+func (c *callCounter) Unmap(p []byte)   { c.calls++; c.Source.Unmap(p) }
+
+// workload counts what one step under a lock has done.
+type workload struct{ keys, calls, bytes int64 }
+
+func (w *workload) most(o workload) {
+	w.keys, w.calls, w.bytes = max(w.keys, o.keys), max(w.calls, o.calls), max(w.bytes, o.bytes)
+}
+
+// TestMassExpiryInShortSteps lets two million keys of one table expire at once,
+// and with deadlines that are spread: no step reclaims, moves or gives back more
+// than a step may, up to the last key and to the memory of the empty table.
+func TestMassExpiryInShortSteps(t *testing.T) {
+	n := 2_000_000 / effort
+	if testing.Short() {
+		n /= 4
+	}
+	for name, spreadMs := range map[string]int{"at once": 1, "spread": 1000} {
+		t.Run(name, func(t *testing.T) {
+			r := sweepRegion(1)
+			src := &callCounter{Source: slab.Heap()}
+			r.e.pages = src
+			for i := range n {
+				k := Key{Name: strconv.AppendInt([]byte("key:"), int64(i), 10)}
+				at := DeadlineAt(startMs + 10 + int64(i%spreadMs))
+				r.tx.Run(Scope{Keys: []Key{k}}, startMs, func(tx *Tx) { tx.SetString(k, k.Name, at) })
+			}
+			a := r.e.shards[0].dbs[0].arena
+			var expiring, sweeping workload
+			step := func(most *workload, fn func() int64) {
+				calls, mapped := src.calls, a.MappedBytes()
+				keys := fn()
+				most.most(workload{keys, int64(src.calls - calls), mapped - a.MappedBytes()})
+			}
+			for steps := 0; r.e.Stats().ExpiredKeys < int64(n); steps++ {
+				step(&expiring, func() int64 {
+					_, reclaimed := r.e.ExpireStep(startMs+10+int64(steps/20), nil)
+					return int64(reclaimed)
+				})
+				step(&sweeping, func() int64 {
+					before := a.SparseBytes()
+					r.e.Sweep(nil)
+					return (before - a.SparseBytes()) / 32 // of the smallest record
+				})
+				if steps > n+20*spreadMs {
+					t.Fatalf("%d keys are left", int64(n)-r.e.Stats().ExpiredKeys)
+				}
+			}
+			// The last page of the arena is a small one, and stays.
+			set(r, "v", NoDeadline())
+			r.do(func(tx *Tx) { tx.Delete(key("k")) }, "k")
+			for range 2 * releaseEvery {
+				step(&sweeping, func() int64 { r.e.Sweep(nil); return 0 })
+			}
+			if r.e.MappedBytes() != 0 || r.e.shards[0].dbs[0].arena == a {
+				t.Errorf("%d bytes stay mapped", r.e.MappedBytes())
+			}
+			if src.calls < 60 {
+				t.Errorf("%d calls: too few to tell anything", src.calls)
+			}
+			t.Logf("expiry %+v, sweep %+v", expiring, sweeping)
+			if expiring.keys > expireKeys || expiring.calls > 50 || expiring.bytes > 2*expireBytes {
+				t.Errorf("a step of expiry did %+v", expiring)
+			}
+			if sweeping.keys > 2*moveRecords || sweeping.calls > 50 || sweeping.bytes > 2*releaseBytes {
+				t.Errorf("a step of the sweep did %+v", sweeping)
+			}
+		})
 	}
 }

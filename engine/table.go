@@ -40,9 +40,11 @@ type table struct {
 	// litter are large trees that nobody uses any more, freed in steps.
 	litter  []litter
 	garbage *garbage // of all tables
-	// mover is the cursor of defragment, trees are large collections that it
-	// has met and not finished.
+	// mover is the cursor of defragment, moved how many records of that bucket
+	// it has dealt with; trees are large collections that it has met and not
+	// finished.
 	mover uint64
+	moved int
 	trees []treePlace
 	// dropped: a FLUSHDB took it out of its shard.
 	dropped bool

@@ -271,38 +271,33 @@ func (a *Arena) Move(r Ref) Ref {
 	return made
 }
 
-// Release gives every page back. The arena is empty then and can be used again.
-// The time is proportional to the memory held; an owner in a hurry puts a new
-// arena in this one's place and releases this one outside its lock.
-func (a *Arena) Release() {
-	for i := range a.pages {
-		switch pg := &a.pages[i]; {
-		case pg.chunk == nil && pg.mem != nil:
-			a.src.Unmap(pg.mem)
-		case pg.chunk != nil && pg.chunk.numbers[0] == uint32(i):
-			a.src.Unmap(pg.chunk.mem)
-		}
-	}
-	*a = Arena{src: a.src}
-}
+// unmapCost is what an Unmap counts for in ReleaseSome, in bytes: it is a system
+// call, even where no memory is left to give back.
+const unmapCost = 32 << 10
 
-// ReleaseSome gives pages back until about so many bytes are gone, and reports
-// whether that was all. Once it was called, only it and MappedBytes are of use
-// until it has.
+// ReleaseSome gives pages back until about so many bytes are gone, or as much
+// work done, and reports whether that was all: the arena is empty then and can
+// be used again. Once it was called, only it and MappedBytes are of use until it
+// has.
 func (a *Arena) ReleaseSome(bytes int64) (done bool) {
-	for stop := a.mappedBytes - bytes; len(a.pages) > 0 && a.mappedBytes > stop; {
+	for len(a.pages) > 0 && bytes > 0 {
 		last := len(a.pages) - 1
 		pg := &a.pages[last]
+		gone := int64(0)
 		switch {
 		case pg.chunk == nil && pg.mem != nil:
-			a.mappedBytes -= int64(pg.size)
+			gone = int64(pg.size)
+			bytes -= unmapCost
 			a.src.Unmap(pg.mem)
 		case pg.chunk != nil:
-			a.mappedBytes -= int64(pg.touched) * granuleBytes
+			gone = int64(pg.touched) * granuleBytes
 			if pg.chunk.numbers[0] == uint32(last) {
+				bytes -= unmapCost
 				a.src.Unmap(pg.chunk.mem)
 			}
 		}
+		a.mappedBytes -= gone
+		bytes -= gone
 		a.pages = a.pages[:last]
 	}
 	if len(a.pages) > 0 {
