@@ -107,25 +107,26 @@ type streamMeta struct {
 	maxDeleted StreamID // greatest id that XDEL took
 	added      uint64   // entries ever added
 	nodes      int
-	// tailEntries and tailBytes are what the newest node was given, or
-	// tailFull where the next entry begins another.
-	tailEntries, tailBytes int
+	streamTail
 }
 
-const tailFull = math.MaxInt32
-
 func (s *streamMeta) encode() []byte {
-	b := make([]byte, 0, 2*streamIDLen+24)
+	b := make([]byte, 0, 3*streamIDLen+40)
 	b = s.maxDeleted.append(s.last.append(b))
 	b = binary.AppendUvarint(b, s.added)
 	b = binary.AppendUvarint(b, uint64(s.nodes))
 	b = binary.AppendUvarint(b, uint64(s.tailEntries))
-	return binary.AppendUvarint(b, uint64(s.tailBytes))
+	b = binary.AppendUvarint(b, uint64(s.tailBytes))
+	if s.tailEntries == tailFull {
+		return b
+	}
+	b = binary.AppendUvarint(b, uint64(s.tailDeleted))
+	return binary.LittleEndian.AppendUint64(s.master.append(b), s.names)
 }
 
 func decodeStreamMeta(b []byte) (s streamMeta) {
 	if len(b) < 2*streamIDLen {
-		return streamMeta{tailEntries: tailFull}
+		return streamMeta{streamTail: streamTail{tailEntries: tailFull}}
 	}
 	s.last, s.maxDeleted = streamIDOf(b), streamIDOf(b[streamIDLen:])
 	b = b[2*streamIDLen:]
@@ -136,6 +137,12 @@ func decodeStreamMeta(b []byte) (s streamMeta) {
 	}
 	s.added = next()
 	s.nodes, s.tailEntries, s.tailBytes = int(next()), int(next()), int(next())
+	s.tailDeleted = int(next())
+	if len(b) < streamIDLen+8 { // full, or from a build that did not know
+		s.streamTail = streamTail{tailEntries: tailFull}
+		return s
+	}
+	s.master, s.names = streamIDOf(b), binary.LittleEndian.Uint64(b[streamIDLen:])
 	return s
 }
 

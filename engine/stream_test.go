@@ -399,3 +399,29 @@ func BenchmarkStreamAdd(b *testing.B) {
 		b.ReportMetric(float64(s.c.memBytes())/float64(s.Len()), "B/entry")
 	})
 }
+
+// TestStreamMeta: what a stream knows of its newest node lasts; where a build
+// that kept less of it wrote, or what it wrote is cut, the node counts as full.
+func TestStreamMeta(t *testing.T) {
+	meta := streamMeta{last: StreamID{7, 3}, maxDeleted: StreamID{2, 1}, added: 900, nodes: 4}
+	meta.tailEntries = tailFull
+	if got := decodeStreamMeta(meta.encode()); got != meta {
+		t.Errorf("%+v, want %+v", got, meta)
+	}
+	full := meta
+	items := [][]byte{[]byte("f"), []byte("v")}
+	if !meta.give(StreamID{7, 3}, items, 100, 0) || meta.give(StreamID{8, 0}, items, 100, 0) {
+		t.Error("the first entry begins a node, the second does not")
+	}
+	meta.gone(StreamID{7, 2})
+	meta.gone(StreamID{7, 3})
+	if got := decodeStreamMeta(meta.encode()); got != meta || got.tailDeleted != 1 {
+		t.Errorf("%+v, want %+v", got, meta)
+	}
+	b := meta.encode()
+	for n := len(b) - 1; n > len(b)-26; n-- {
+		if got := decodeStreamMeta(b[:n]); got != full {
+			t.Errorf("%d of %d bytes: %+v", n, len(b), got)
+		}
+	}
+}

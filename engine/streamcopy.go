@@ -77,10 +77,11 @@ func under(els []op.Elem, prefix []byte) func(func(int) bool) {
 // Len is the number of entries.
 func (s *StreamCopy) Len() int { return len(s.entries) }
 
-// Each visits the entries in the order of their ids until fn is false.
-func (s *StreamCopy) Each(fn func(id StreamID, f StreamFields) bool) {
+// Each visits the entries in the order of their ids until fn is false; some
+// begin a node of Redis'.
+func (s *StreamCopy) Each(fn func(id StreamID, f StreamFields, begins bool) bool) {
 	for _, el := range s.entries {
-		if !fn(streamIDOf(el.Key), fieldsOf(el.Val)) {
+		if !fn(streamIDOf(el.Key), fieldsOf(el.Val), startsNode(el.Val)) {
 			return
 		}
 	}
@@ -100,25 +101,29 @@ type StreamMaker struct {
 func MakeStream() *StreamMaker {
 	return &StreamMaker{
 		coll: op.Coll{Type: op.TypeStream, Form: uint8(formLarge)}, groups: map[uint32]bool{}, taken: map[[2]uint32]bool{},
+		meta: streamMeta{streamTail: streamTail{tailEntries: tailFull}},
 	}
 }
 
-// makerNodeEntries is how many entries a node gets: as many as Redis' do unless
-// stream-node-max-entries says otherwise.
-const makerNodeEntries = 100
-
-// Add appends an entry of names and values in turn.
-func (m *StreamMaker) Add(id StreamID, items [][]byte) {
+// Add appends an entry of names and values in turn; it begins a node of Redis'
+// or does not.
+func (m *StreamMaker) Add(id StreamID, items [][]byte, begins bool) {
 	flags := byte(0)
-	if m.meta.tailEntries == makerNodeEntries || m.meta.nodes == 0 {
+	if begins || m.meta.nodes == 0 {
 		flags = entryStartsNode
 		m.meta.nodes++
-		m.meta.tailEntries, m.meta.tailBytes = 0, nodeBytes
 	}
-	m.meta.tailEntries++
-	val := appendEntry(nil, flags, items)
-	m.meta.tailBytes += len(val)
-	m.coll.Elem[op.Main] = append(m.coll.Elem[op.Main], op.Elem{Key: id.append(nil), Val: val})
+	m.coll.Elem[op.Main] = append(m.coll.Elem[op.Main], op.Elem{Key: id.append(nil), Val: appendEntry(nil, flags, items)})
+}
+
+// Tail describes the newest node, which takes further entries; without it the
+// next one begins another. The node has so many bytes and was given so many
+// entries, some of which are gone, the first under the id master and with names
+// (and empty values) as in first.
+func (m *StreamMaker) Tail(master StreamID, first [][]byte, entries, gone, bytes int) {
+	t := &m.meta.streamTail
+	*t = streamTail{tailEntries: entries, tailDeleted: gone, master: master, names: namesDigest(first)}
+	t.tailBytes = bytes - t.bytes()
 }
 
 // Group makes a group, of a name that no other has.

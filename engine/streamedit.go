@@ -60,24 +60,13 @@ func (e *StreamEdit) Done() {
 // LastID. Redis would begin another node for it where the newest one has
 // maxEntries entries, or maxBytes bytes with this one; 0 is no limit.
 func (e *StreamEdit) Add(id StreamID, items [][]byte, maxEntries, maxBytes int) {
-	size := 0
-	for _, item := range items {
-		size += len(item)
-	}
 	flags := byte(0)
-	full := maxBytes > 0 && e.tailBytes+size >= maxBytes || maxEntries > 0 && e.tailEntries >= maxEntries
-	if e.Len() == 0 || e.tailEntries == tailFull || full {
+	if e.Len() == 0 {
+		e.tailEntries = tailFull
+	}
+	if e.give(id, items, maxEntries, maxBytes) {
 		flags = entryStartsNode
 		e.nodes++
-		e.tailEntries, e.tailBytes = 0, nodeBytes
-		for i := 0; i < len(items); i += 2 {
-			e.tailBytes += itemBytes(items[i])
-		}
-	}
-	e.tailEntries++
-	e.tailBytes += entryBytes
-	for i := 1; i < len(items); i += 2 {
-		e.tailBytes += itemBytes(items[i])
 	}
 	e.last = id
 	e.added++
@@ -90,20 +79,6 @@ func (e *StreamEdit) Add(id StreamID, items [][]byte, maxEntries, maxBytes int) 
 	}
 	e.m.emitPut(op.Main, el)
 	e.changed, e.entries = true, true
-}
-
-// What Redis' nodes take: their head, an entry with the same names as the first
-// one beside its values, and a string of some length.
-const (
-	nodeBytes  = 12
-	entryBytes = 10
-)
-
-func itemBytes(item []byte) int {
-	if n := len(item); n == 0 || n > 4 || item[0] > '9' {
-		return n + 2
-	}
-	return 3 // a small number, most likely
 }
 
 // Remove removes an entry and reports whether it was there.
@@ -128,13 +103,15 @@ func (e *StreamEdit) Remove(id StreamID) bool {
 	}
 	e.changed, e.entries = true, true
 	switch {
-	case !starts:
-	case !hasNext:
+	case starts && !hasNext:
 		e.nodes, e.tailEntries = e.nodes-1, tailFull
-	case nextStarts:
+	case starts && nextStarts:
 		e.nodes--
-	case rank > 0:
+	case starts && rank > 0:
 		e.markStart(rank)
+		fallthrough
+	default:
+		e.gone(id)
 	}
 	return true
 }
@@ -168,6 +145,7 @@ func (e *StreamEdit) TrimHead(n int) {
 			nodes++
 		}
 		rank++
+		e.gone(streamIDOf(el.Key))
 		if !e.m.mergesStream() {
 			e.m.emitTake(op.Main, el.Key)
 		}

@@ -238,9 +238,9 @@ func streamForms() []form {
 		"0", "1", "-1", "2", "f", "1", "g", "2", "8")) +
 		rawString(id(9, 9)) + rawString(packListpack("1", "0", "2", "1", "2", "0", "2", "0", "0", "3", "4", "5"))
 	entries := []StreamEntry{
-		{StreamID{5, 1}, bytesOf([]string{"f", "v"})},
-		{StreamID{6, 0}, bytesOf([]string{"f", "1", "g", "2"})},
-		{StreamID{9, 9}, bytesOf([]string{"1", "3", "2", "4"})},
+		{StreamID{5, 1}, bytesOf([]string{"f", "v"}), true},
+		{StreamID{6, 0}, bytesOf([]string{"f", "1", "g", "2"}), false},
+		{StreamID{9, 9}, bytesOf([]string{"1", "3", "2", "4"}), true},
 	}
 	pel := rawLength(2) + id(5, 1) + moment(100) + rawLength(1) + id(9, 9) + moment(200) + rawLength(3)
 	consumers := func(active string) string {

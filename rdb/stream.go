@@ -1,6 +1,7 @@
 package rdb
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/binary"
 	"slices"
@@ -14,8 +15,9 @@ type Stream struct {
 	Entries      Seq[StreamEntry]
 	Len          int // number of Entries
 	LastID       StreamID
-	MaxDeletedID StreamID // 0-0 where none was deleted
-	EntriesAdded uint64   // over all time
+	Tail         StreamNode // of what was read the newest, a Writer ignores it
+	MaxDeletedID StreamID   // 0-0 where none was deleted
+	EntriesAdded uint64     // over all time
 	// ActiveTimes has to be set where a consumer's ActiveMs differs from its
 	// SeenMs and is to be written: only Redis 7.2 and newer load that.
 	ActiveTimes bool
@@ -41,10 +43,20 @@ func readStreamID(b []byte) StreamID {
 	return StreamID{binary.BigEndian.Uint64(b), binary.BigEndian.Uint64(b[8:])}
 }
 
-// StreamEntry is one entry; Fields are names and values in turn.
+// StreamEntry is one entry; Fields are names and values in turn. Begins: it is
+// the first of a node; a Writer begins others where one becomes too large.
 type StreamEntry struct {
 	ID     StreamID
 	Fields [][]byte
+	Begins bool
+}
+
+// StreamNode is what a node that may take further entries is like.
+type StreamNode struct {
+	Master           StreamID
+	Names            [][]byte // of the first entry, each before an empty value
+	Entries, Deleted int      // the deleted ones are among the entries
+	Bytes            int
 }
 
 // StreamGroup is one consumer group. Each of its Pending is pending at exactly
@@ -166,6 +178,9 @@ func (r *streamReader) entries(nodes int, emit func(StreamEntry)) error {
 		if err := r.readNode(emit); err != nil {
 			return err
 		}
+	}
+	for _, name := range r.node.names {
+		r.s.Tail.Names = append(r.s.Tail.Names, bytes.Clone(name), nil)
 	}
 	return r.tail()
 }

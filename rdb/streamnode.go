@@ -72,6 +72,8 @@ func (r *streamReader) nodeEntries(bytes int, emit func(StreamEntry)) error {
 	if _, err = n.int(0, 0); err != nil {
 		return err
 	}
+	r.s.Tail = StreamNode{Master: n.master, Entries: live + deleted, Deleted: deleted, Bytes: bytes}
+	begins := true
 	for range live + deleted {
 		id, flags, err := n.entry(bytes)
 		if err != nil {
@@ -89,7 +91,8 @@ func (r *streamReader) nodeEntries(bytes int, emit func(StreamEntry)) error {
 			r.first = id
 		}
 		r.count++
-		emit(StreamEntry{id, n.fields})
+		emit(StreamEntry{id, n.fields, begins})
+		begins = false
 	}
 	if _, more, err := n.lp.next(); more || err != nil || deleted != 0 {
 		return errStreamBlock

@@ -7,11 +7,8 @@ import (
 	"slices"
 )
 
-// Bounds of a node as Redis has them by default.
-const (
-	nodeEntries = 100
-	nodeBytes   = 4096
-)
+// nodeBytes bounds a node where no entry begins another.
+const nodeBytes = 256 << 10
 
 var errStreamEntry = errors.New("rdb: an entry of a stream is larger than 1 GB")
 
@@ -105,7 +102,7 @@ func (s *Stream) pack(w *Writer, emit func(StreamID, []byte)) (first StreamID) {
 		if seen == 0 {
 			first = e.ID
 		}
-		if n.count == nodeEntries || n.count > 0 && len(n.head)+len(n.body)+size >= nodeBytes {
+		if n.count > 0 && (e.Begins || len(n.head)+len(n.body)+size >= nodeBytes) {
 			emit(n.master, n.node())
 			n.count = 0
 		}

@@ -37,8 +37,9 @@ func timed(name, val string, ms int64) op.Elem {
 func stream() *op.Coll {
 	m := engine.MakeStream()
 	for i := range uint64(250) {
-		m.Add(engine.StreamID{Ms: 5, Seq: i + 1}, [][]byte{[]byte("f"), {byte(i)}})
+		m.Add(engine.StreamID{Ms: 5, Seq: i + 1}, [][]byte{[]byte("f"), {byte(i)}}, i%100 == 0)
 	}
+	m.Tail(engine.StreamID{Ms: 5, Seq: 201}, [][]byte{[]byte("f"), nil}, 50, 0, 568)
 	g := m.Group([]byte("g"), engine.StreamID{Ms: 5, Seq: 7}, 7)
 	a := m.Consumer(&g, []byte("a"), 100, 90)
 	m.Consumer(&g, []byte("b"), 200, -1)

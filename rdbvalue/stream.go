@@ -39,8 +39,8 @@ func ofStream(coll *op.Coll) rdb.Value {
 func entries(s *engine.StreamCopy) rdb.Seq[rdb.StreamEntry] {
 	return func(yield func(rdb.StreamEntry, error) bool) {
 		var e rdb.StreamEntry
-		s.Each(func(id engine.StreamID, f engine.StreamFields) bool {
-			e.ID, e.Fields = toID(id), e.Fields[:0]
+		s.Each(func(id engine.StreamID, f engine.StreamFields, begins bool) bool {
+			e.ID, e.Fields, e.Begins = toID(id), e.Fields[:0], begins
 			f.Each(func(item []byte) { e.Fields = append(e.Fields, item) })
 			return yield(e, nil)
 		})
@@ -68,8 +68,11 @@ func pending(p *engine.StreamPending) rdb.StreamPending {
 
 func streamColl(v *rdb.Stream) (*op.Coll, error) {
 	m := engine.MakeStream()
-	if err := rdb.Each(v.Entries, func(e rdb.StreamEntry) { m.Add(fromID(e.ID), e.Fields) }); err != nil {
+	if err := rdb.Each(v.Entries, func(e rdb.StreamEntry) { m.Add(fromID(e.ID), e.Fields, e.Begins) }); err != nil {
 		return nil, err
+	}
+	if t := v.Tail; t.Entries > 0 {
+		m.Tail(fromID(t.Master), t.Names, t.Entries, t.Deleted, t.Bytes)
 	}
 	err := rdb.Each(v.Groups, func(g rdb.StreamGroup) {
 		made := m.Group(g.Name, fromID(g.LastID), g.EntriesRead)
