@@ -126,7 +126,7 @@ func (c *Ctx) popOff(k engine.Key, l *engine.Elements, end engine.End, n int) {
 // cut removes spans, the last one first, from a list of a known size. All of a
 // list goes as DEL takes it, at once however long it is.
 func (c *Ctx) cut(k engine.Key, size int, spans ...engine.Span) {
-	if len(spans) == 1 && spans[0].Len == size {
+	if len(spans) == 1 && spans[0].Len == size && c.Tx.Alone(k) {
 		c.Tx.Delete(k)
 		return
 	}

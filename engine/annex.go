@@ -82,11 +82,20 @@ func (t *table) countAnnex(a *annex) {
 	a.counted = now
 }
 
-// fitSize gives a collection an annex, or takes it back, as its size wants. The
-// change that led to the size is certain.
+// fitSize gives the collections of a key an annex, or takes it back, as their
+// size wants. The change that led to the size is certain.
 func (t *table) fitSize(x *entry) {
-	c := x.coll
-	if c == nil || c.away {
+	if x.coll == nil {
+		return
+	}
+	t.fitColl(x, x.coll)
+	for _, c := range x.others {
+		t.fitColl(x, c)
+	}
+}
+
+func (t *table) fitColl(x *entry, c *content) {
+	if c.away {
 		return
 	}
 	switch n := c.memBytes(); {
@@ -126,7 +135,7 @@ func (t *table) moveAnnexed() (worked bool) {
 		if !ok || !r.has(fColl) {
 			panic("engine: an annex without its collection")
 		}
-		next, more, _ := t.moveTrees(r, a.place)
+		next, more, _ := t.moveTrees(r, a, a.place)
 		if a.place = (treePlace{}); more {
 			a.place = next
 		}

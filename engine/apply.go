@@ -91,7 +91,7 @@ func (e *Engine) applyOp(o *op.Op, from Delivery, p *Params, nowMs int64) {
 			case m.c.contains(o, p):
 				// The row is that of a later life.
 			case o.Kind == op.Remove && !p.Merging:
-				m.drop()
+				m.dropColls()
 			}
 			if o.Kind == op.Set {
 				m.x.keepStamp = o.KeepStamp
@@ -114,10 +114,16 @@ func (e *Engine) joinKey(db int, key []byte, with op.KeyState, p *Params, nowMs 
 	e.changeKey(db, key, p, nowMs, func(m *editing) bool {
 		changed := join(&m.x.state, &with)
 		m.x.keepStamp = with.ValueStamp != unstamped
+		if len(with.Colls) > 0 && !p.Merging {
+			m.dropColls()
+		}
 		for i := range with.Colls {
-			m.drop()
-			m.build(&with.Colls[i])
+			m.rebuilt(&with.Colls[i])
 			changed = true
+		}
+		if !p.Merging {
+			e.arrange(m.x)
+			m.tb.showOnly(m.x)
 		}
 		return changed
 	})
@@ -142,10 +148,13 @@ func (e *Engine) changeKey(db int, key []byte, p *Params, nowMs int64, fn func(*
 // settle lets fn change x and makes everything else follow.
 func (e *Engine) settle(s *shard, t *table, db int, x *entry, p *Params, nowMs int64, fn func(*op.KeyState) bool) {
 	e.preserve(t, x)
-	was, wasColl := x.state, x.coll
+	was, wasColl, clashed := x.state, x.coll, x.clashes()
 	expired := x.exists() && expiredAt(&was, nowMs)
 	if !fn(&x.state) && x.coll == wasColl {
 		return
+	}
+	if e.arrange(x); !clashed && x.clashes() {
+		e.stats.typesClashed.Add(1)
 	}
 	if x.state.ValueStamp != was.ValueStamp || !baseAlive(&x.state) {
 		x.flags &^= fMade | fHasRow | fOnDisk | fToken
@@ -199,18 +208,19 @@ func (e *Engine) applyFlush(o *op.Op, p *Params, nowMs int64) {
 				return
 			}
 			if x.coll != nil || baseAlive(&x.state) || x.state.DeadlineMs != 0 {
-				m := editing{e: e, p: p, s: s, tb: t, db: o.DB, x: x, c: x.coll}
+				m := editing{e: e, p: p, s: s, tb: t, db: o.DB, x: x}
 				e.settle(s, t, o.DB, x, p, nowMs, func(st *op.KeyState) bool {
-					if m.c != nil && p.Merging {
-						m.dropSeen(o.Seen)
-					} else {
-						m.drop()
-					}
-					if x.coll != nil && x.coll.empty() {
-						m.drop()
-					}
 					changed := applyFlush(st, func(s clock.Stamp) bool { return !p.Merging || s == unstamped || o.Seen.Covers(s) })
-					return changed || m.c != nil
+					m.each(func() {
+						changed = true
+						if p.Merging {
+							m.dropSeen(o.Seen)
+						}
+						if !p.Merging || m.c.empty() {
+							m.drop()
+						}
+					})
+					return changed
 				})
 			}
 		})
@@ -263,7 +273,7 @@ func (e *Engine) eachState(entries []StateEntry, fn func(StateEntry, op.KeyState
 		}
 		s := e.shardOf(e.hash(en.Key))
 		s.mu.Lock()
-		rows := e.awayIn(nil, s, en.DB, en.Key)
+		rows := e.awayKey(nil, en.DB, en.Key, len(st.Colls) > 0)
 		if len(rows) == 0 {
 			fn(en, st)
 		}

@@ -342,7 +342,7 @@ func (m *editing) mergePut(el op.Elem) (added bool) {
 	dot := m.t.ops.Next()
 	st.add(cell{dot: dot, val: el.Val, dlDot: dot, dlMs: fieldDeadline(el.Ext)})
 	m.save(el.Key, &st)
-	m.t.unresolved = append(m.t.unresolved, unresolved{m, bytes.Clone(el.Key)})
+	m.t.unresolved = append(m.t.unresolved, unresolved{m, m.c, bytes.Clone(el.Key)})
 	return !found
 }
 
@@ -376,7 +376,14 @@ func (m *editing) mergeTake(name []byte) (had bool) {
 // unresolved is a member that waits for its batch's stamps.
 type unresolved struct {
 	m    *editing
+	c    *content // of m then: it may have gone on to another type
 	name []byte
+}
+
+// turn makes m go on with the collection, and reports whether it is still there.
+func (u *unresolved) turn() bool {
+	u.m.c = u.c
+	return u.m.x.holds(u.c) && !u.m.tb.dropped
 }
 
 // resolveMembers gives members the stamps of the committed batch.
@@ -386,7 +393,7 @@ func (t *Tx) resolveMembers() {
 	}
 	done := len(t.collUndo)
 	for _, u := range t.unresolved {
-		if u.m.x.coll != u.m.c || u.m.tb.dropped {
+		if !u.turn() {
 			continue
 		}
 		st, found := u.m.load(u.name)
@@ -446,7 +453,7 @@ func (m *editing) countMember(name []byte, delta op.Num) {
 	}
 	st.count(run)
 	m.save(name, &st)
-	m.t.unresolved = append(m.t.unresolved, unresolved{m, bytes.Clone(name)})
+	m.t.unresolved = append(m.t.unresolved, unresolved{m, m.c, bytes.Clone(name)})
 }
 
 // expireMember sets the deadline of a member that is there, 0 for none.
@@ -466,12 +473,13 @@ func (m *editing) expireMember(name []byte, ms int64) {
 		st.cells[i].dlDot, st.cells[i].dlMs = s, ms
 	}
 	m.save(name, &st)
-	m.t.unresolved = append(m.t.unresolved, unresolved{m, bytes.Clone(name)})
+	m.t.unresolved = append(m.t.unresolved, unresolved{m, m.c, bytes.Clone(name)})
 }
 
-// expireCells takes a field away whose deadline has passed. What was counted
-// before ends with it, and that is an op: siblings may not have reclaimed the
-// field when they hear of a later removal, which will not name it.
+// expireCells takes a field away whose deadline has passed. It is an op where
+// siblings may not take the same: what was counted before ends with the field, and
+// a later removal, which will not name that, may come to them before they reclaim
+// it; an older value, written at the same time, may come after they have.
 func (m *editing) expireCells(name []byte) {
 	st, _ := m.load(name)
 	deadline, sees := st.top().dlMs, st.dots()
@@ -483,7 +491,7 @@ func (m *editing) expireCells(name []byte) {
 	}
 	st.drop(sees, floors)
 	m.save(name, &st)
-	if len(floors) > 0 {
+	if len(floors) > 0 || len(sees) > 1 {
 		m.e.expire.ops.Take(m.db, m.x.key, m.c.typ, op.Main, name, op.Seen{Cells: sees, Floors: floors})
 	}
 }
@@ -577,7 +585,7 @@ func (m *editing) addWhole(whole *op.Coll, dot clock.Stamp) {
 		st.add(cell{dot: dot, val: val, dlDot: dot, dlMs: fieldDeadline(el.Ext)})
 		m.save(name, &st)
 		if m.t != nil {
-			m.t.unresolved = append(m.t.unresolved, unresolved{m, bytes.Clone(name)})
+			m.t.unresolved = append(m.t.unresolved, unresolved{m, m.c, bytes.Clone(name)})
 		}
 	}
 	if whole.Type == op.TypeStream {
@@ -588,25 +596,30 @@ func (m *editing) addWhole(whole *op.Coll, dot clock.Stamp) {
 // dropAll removes, for a local DEL, all members. Where any counted, the content
 // stays to know of their runs.
 func (t *Tx) dropAll(u *undo) {
-	m := &editing{e: t.e, t: t, p: t.p, s: u.s, tb: u.t, db: u.db, x: u.x, c: u.x.coll}
-	left := t.runsLeft(m, u.t)
+	var left entry
+	for _, c := range u.x.colls() {
+		m := &editing{e: t.e, t: t, p: t.p, s: u.s, tb: u.t, db: u.db, x: u.x, c: c}
+		if runs := t.runsLeft(m, u.t); runs != nil {
+			left.add(runs)
+		}
+	}
 	t.emitDrop(u)
-	t.dropColl(u)
-	u.x.coll = left
+	t.dropColls(u)
+	if left.coll != nil {
+		t.setColls(u.x, left.coll, left.others, left.colls()...)
+	}
 	t.unresolvedHidden(u)
 }
 
 // unresolvedHidden notes that hidden members of an entry may wait for stamps.
 func (t *Tx) unresolvedHidden(u *undo) {
-	c := u.x.coll
-	if c == nil {
-		return
+	for _, c := range u.x.colls() {
+		m := &editing{e: t.e, t: t, p: t.p, s: u.s, tb: u.t, db: u.db, x: u.x, c: c}
+		c.hidden.Ascend(0, func(el tree.Elem) bool {
+			t.unresolved = append(t.unresolved, unresolved{m, m.c, bytes.Clone(el.Key)})
+			return true
+		})
 	}
-	m := &editing{e: t.e, t: t, p: t.p, s: u.s, tb: u.t, db: u.db, x: u.x, c: c}
-	c.hidden.Ascend(0, func(el tree.Elem) bool {
-		t.unresolved = append(t.unresolved, unresolved{m, bytes.Clone(el.Key)})
-		return true
-	})
 }
 
 // runsLeft names, for a removal of the collection m, what it had seen of runs,

@@ -14,13 +14,18 @@ import (
 	"geocache/tree"
 )
 
-// actOnMembers does a few random things to collections.
+// actOnMembers does a few random things to collections, each of a key of its own.
 func (m *mesh) actOnMembers(rnd *rand.Rand, r *region) {
-	h, s, z, l, x := key("h"), key("s"), key("z"), key("l"), key("x")
+	actOn(rnd, r, key("h"), key("s"), key("z"), key("l"), key("x"), key("v"), key("y"))
+}
+
+// actOn does a few random things to a hash, a set, a sorted set, a list and a
+// stream, which may all be one key, and copies to two more keys.
+func actOn(rnd *rand.Rand, r *region, h, s, z, l, x, v1, v2 Key) {
 	name := []byte{'a' + byte(rnd.IntN(3))}
 	by := rnd.Int64N(9) - 3
 	world := rnd.IntN(30) == 0
-	r.tx.Run(Scope{Keys: []Key{h, s, z, l, x, key("v"), key("y")}, World: world}, r.wall.NowMs(), func(t *Tx) {
+	r.tx.Run(Scope{Keys: []Key{h, s, z, l, x, v1, v2}, World: world}, r.wall.NowMs(), func(t *Tx) {
 		if world {
 			t.FlushDB(0)
 		}
@@ -49,7 +54,10 @@ func (m *mesh) actOnMembers(rnd *rand.Rand, r *region) {
 			case 12:
 				t.ZSetRemove(z, name)
 			case 18:
-				e, _ := t.EditStream(x)
+				e, err := t.EditStream(x)
+				if err != nil {
+					break
+				}
 				id, _ := e.LastID().Next()
 				if at := uint64(r.wall.NowMs()); at > id.Ms {
 					id = StreamID{at, uint64(rnd.IntN(2))} // at times one that others give, too
@@ -92,13 +100,13 @@ func (m *mesh) actOnMembers(rnd *rand.Rand, r *region) {
 				case 7:
 					t.Delete(x)
 				case 8:
-					t.Copy(x, key("v"))
+					t.Copy(x, v1)
 				case 5:
 					t.Delete(l)
 				case 6:
 					t.ListPop(l, Left)
 				case 4:
-					t.Copy(z, key("y"))
+					t.Copy(z, v2)
 				}
 			}
 		}
@@ -426,14 +434,14 @@ func (r *region) showMembers() string {
 	s := ""
 	r.e.eachEntry(func(_ int, x *entry) {
 		s += fmt.Sprintf("%s %+v\n", x.key, x.state)
-		if x.coll != nil {
-			for p, els := range x.coll.export().Elem {
+		for _, c := range x.colls() {
+			for p, els := range c.export().Elem {
 				for _, el := range els {
 					var st member
-					if p == 0 {
-						st = (&content{typ: x.coll.typ}).state(tree.Elem(el), true, unstamped)
+					if p == 0 && c.typ != op.TypeList {
+						st = (&content{typ: c.typ}).state(tree.Elem(el), true, unstamped)
 					}
-					s += fmt.Sprintf("  part %d %q=%q %+v\n", p, el.Key, el.Val, st)
+					s += fmt.Sprintf("  %s, part %d %q=%q (%x) %+v\n", typeNames[c.typ], p, el.Key, el.Val, el.Ext, st)
 				}
 			}
 		}

@@ -56,6 +56,8 @@ type content struct {
 	// away: the members lie on disk, and digest stands for them.
 	away   bool
 	digest uint64
+	// behind: clients see a string in its place, see clash.go.
+	behind bool
 	// asOf: ops up to it are contained already, during recovery. It is kept of
 	// lists and of what was renamed, and then never 0 again.
 	asOf clock.Reading
@@ -75,13 +77,17 @@ func newContent(a *slab.Arena, typ op.Type) *content {
 	return c
 }
 
-// gone reports whether a collection that is like this ends its key.
-func (c *content) gone() bool {
+// gone reports whether clients see no collection: it has no members, or a string
+// is in its place.
+func (c *content) gone() bool { return c.bare() || c.behind }
+
+// bare reports whether a collection that is like this has nothing to show.
+func (c *content) bare() bool {
 	return c == nil || c.typ != op.TypeStream && c.main.Len() == 0 && !c.away
 }
 
 // empty reports whether nothing at all is known of its members.
-func (c *content) empty() bool { return c.gone() && c.hidden.Len() == 0 }
+func (c *content) empty() bool { return c == nil || c.bare() && c.hidden.Len() == 0 }
 
 func (c *content) memBytes() int64 {
 	return c.main.MemBytes() + c.aux.MemBytes() + c.hidden.MemBytes()
@@ -231,7 +237,7 @@ func (m *editing) removeRange(tr *tree.Tree, rank, n int) {
 func (m *editing) rebuild(to form, fill func(from *content)) {
 	was := *m.c
 	if m.t != nil {
-		m.t.logUndo(collUndo{kind: undoRebuild, x: m.x, wasContent: &was})
+		m.t.logUndo(collUndo{kind: undoRebuild, x: m.x, c: m.c, wasContent: &was})
 	}
 	a := m.c.main.A
 	if was.annex != nil { // it goes as a whole
@@ -255,7 +261,7 @@ func (m *editing) rebuild(to form, fill func(from *content)) {
 // setMeta replaces meta.
 func (m *editing) setMeta(meta []byte) {
 	if m.t != nil {
-		m.t.logUndo(collUndo{kind: undoMeta, x: m.x, was: tree.Elem{Val: m.c.meta}})
+		m.t.logUndo(collUndo{kind: undoMeta, c: m.c, was: tree.Elem{Val: m.c.meta}})
 	}
 	m.c.meta = meta
 }
@@ -448,7 +454,7 @@ func (m *editing) countTTL(was, now []byte) {
 		return
 	}
 	if m.t != nil {
-		m.t.logUndo(collUndo{kind: undoTTL, x: m.x, rank: m.c.fieldTTLs, ms: m.c.nextFieldMs})
+		m.t.logUndo(collUndo{kind: undoTTL, c: m.c, rank: m.c.fieldTTLs, ms: m.c.nextFieldMs})
 	}
 	if before != 0 {
 		m.c.fieldTTLs--
@@ -466,15 +472,15 @@ func (m *editing) countTTL(was, now []byte) {
 
 // collUndo is one change of a tree, for rollback.
 type collUndo struct {
-	kind        collUndoKind
-	x           *entry
-	tr          *tree.Tree
-	rank        int
-	ms          int64
-	was         tree.Elem
-	wasContent  *content
-	from        *entry // undoMove: it had what x has, as fromContent
-	fromContent *content
+	kind       collUndoKind
+	x          *entry
+	tr         *tree.Tree
+	rank       int
+	ms         int64
+	was        tree.Elem
+	c          *content  // that was changed
+	wasContent *content  // undoRebuild
+	had        *hadColls // undoColls, undoMove
 }
 
 type collUndoKind uint8
@@ -486,7 +492,7 @@ const (
 	undoRebuild
 	undoMeta
 	undoTTL
-	undoContent
+	undoColls
 	undoForm
 	undoMove
 )
@@ -535,7 +541,7 @@ func (t *Tx) undoColls() {
 		case undoRemove:
 			u.tr.Insert(u.rank, u.was)
 		case undoRebuild:
-			c := u.x.coll
+			c := u.c
 			made := *c
 			c.form, c.main, c.aux = u.wasContent.form, u.wasContent.main, u.wasContent.aux
 			if made.annex != u.wasContent.annex {
@@ -545,21 +551,21 @@ func (t *Tx) undoColls() {
 			}
 			u.x.t.free(&made)
 		case undoMeta:
-			u.x.coll.meta = u.was.Val
+			u.c.meta = u.was.Val
 		case undoTTL:
-			u.x.coll.fieldTTLs, u.x.coll.nextFieldMs = u.rank, u.ms
+			u.c.fieldTTLs, u.c.nextFieldMs = u.rank, u.ms
 		case undoForm:
-			u.x.coll.form = form(u.rank)
+			u.c.form = form(u.rank)
 		case undoMove:
-			if u.x.coll != u.fromContent {
+			if u.x.coll != u.had.fromColl {
 				u.x.t.free(u.x.coll)
 			}
-			u.x.coll, u.from.coll = u.wasContent, u.fromContent
-		case undoContent:
-			if u.x.coll != nil {
-				u.x.t.free(u.x.coll)
+			u.x.coll, u.x.others, u.had.from.coll = u.had.coll, u.had.others, u.had.fromColl
+		case undoColls:
+			for _, c := range u.had.made {
+				u.x.t.free(c)
 			}
-			u.x.coll = u.wasContent
+			u.x.coll, u.x.others = u.had.coll, u.had.others
 		}
 	}
 }
@@ -620,13 +626,14 @@ func (t *Tx) editingOf(u *undo, typ op.Type, live bool) *editing {
 	if !live {
 		t.startAfresh(u)
 	}
-	if u.x.coll != nil && u.x.coll.typ != typ {
-		t.dropColl(u) // what removed members of another type have left
+	c := u.x.of(typ)
+	if c == nil {
+		if !t.p.Merging {
+			t.dropColls(u) // what removed members of another type have left
+		}
+		c = newContent(u.t.arena, typ)
 	}
-	if u.x.coll == nil {
-		t.logUndo(collUndo{kind: undoContent, x: u.x})
-		u.x.coll = newContent(u.t.arena, typ)
-	}
+	t.toFront(u.x, c)
 	t.touchMade(u.x, live)
 	u.x.editing = editing{e: t.e, t: t, p: t.p, s: u.s, tb: u.t, db: u.db, x: u.x, c: u.x.coll, made: !live}
 	return &u.x.editing
@@ -651,15 +658,16 @@ func (t *Tx) endFormer(u *undo) {
 	}
 }
 
-// dropColl takes the collection of u's entry away; the caller has emitted what
+// dropColls takes the collections of u's entry away; the caller has emitted what
 // says so.
-func (t *Tx) dropColl(u *undo) {
+func (t *Tx) dropColls(u *undo) {
 	if u.x.coll == nil {
 		return
 	}
-	t.logUndo(collUndo{kind: undoContent, x: u.x, wasContent: u.x.coll})
-	t.frees = append(t.frees, oldTrees{u.t, *u.x.coll})
-	u.x.coll = nil
+	for _, c := range u.x.colls() {
+		t.frees = append(t.frees, oldTrees{u.t, *c})
+	}
+	t.setColls(u.x, nil, nil)
 }
 
 // done completes a change: a collection without members ends its key.
@@ -667,25 +675,25 @@ func (m *editing) done(k Key) {
 	t := m.t
 	u := t.edited(m.x)
 	m.x.flags &^= fHasRow
-	if m.made && !m.c.gone() && t.p.DefaultTTLMs > 0 {
+	if m.made && !m.c.bare() && t.p.DefaultTTLMs > 0 {
 		// After the members: replayed the other way round it would find no key.
 		t.writeDeadline(u, t.now+t.p.DefaultTTLMs)
 	}
-	if m.c.gone() {
+	if m.c.bare() {
 		if m.c.typ == op.TypeList && !t.p.Merging {
 			// A replay that begins in the middle may see the last elements
 			// removed at ranks that it does not have.
 			t.emitDrop(u)
 		}
-		if m.c.empty() {
-			t.dropColl(u)
-		}
-		if m.x.state.DeadlineMs != 0 {
+		t.uncover(u, m.c)
+		if m.x.state.DeadlineMs != 0 && !m.x.exists() {
 			t.writeDeadline(u, 0)
 		}
 		if !t.p.Merging {
 			m.x.state = op.KeyState{}
 		}
+	} else if m.c.main.Len() == 0 { // a stream
+		t.uncover(u, m.c)
 	}
 	t.done(k, u)
 }
@@ -767,12 +775,11 @@ func (c *content) members(own func([]byte) []byte) op.Coll {
 	return out
 }
 
-// build makes content of what export gave; members are copied. A sorted set's
-// keys are score and member.
+// build makes content, which belongs to no entry yet, of what export gave;
+// members are copied. A sorted set's keys are score and member.
 func (m *editing) build(from *op.Coll) {
 	m.c = m.tb.contentFor(from, m.x.key)
 	m.c.asOf, m.c.meta = from.AsOf, bytes.Clone(from.Meta)
-	m.x.coll = m.c
 	quiet := editing{e: m.e, p: m.p, s: m.s, tb: m.tb, db: m.db, x: m.x, c: m.c}
 	members := from.Elem[op.Main]
 	if quiet.tooMany(len(members)) {
@@ -843,7 +850,7 @@ func (t *Tx) putWhole(k Key, whole *op.Coll, deadlineMs int64) {
 	live := u.x.exists() && !t.expired(&u.x.state)
 	t.endFormer(u)
 	plain := stripped(*whole)
-	m := &editing{e: t.e, t: t, p: t.p, s: u.s, tb: u.t, db: u.db, x: u.x, c: u.x.coll}
+	m := &editing{e: t.e, t: t, p: t.p, s: u.s, tb: u.t, db: u.db, x: u.x, c: u.x.of(plain.Type)}
 	if t.p.Merging && plain.Type == op.TypeList {
 		plain = m.placed(plain)
 	}
@@ -853,18 +860,20 @@ func (t *Tx) putWhole(k Key, whole *op.Coll, deadlineMs int64) {
 	dot := t.emit(func(b *op.Builder) clock.Stamp { return b.Whole(u.db, u.x.key, plain.Append(nil)) })
 	if t.p.Merging && plain.Type != op.TypeStream {
 		if m.c == nil {
-			t.logUndo(collUndo{kind: undoContent, x: u.x})
-			u.x.coll = newContent(u.t.arena, plain.Type)
-			m.c = u.x.coll
+			m.c = newContent(u.t.arena, plain.Type)
 		}
+		t.toFront(u.x, m.c)
 		if plain.Type == op.TypeList {
 			m.addList(&plain, dot)
 		} else {
 			m.addWhole(&plain, dot)
 		}
 	} else {
-		t.logUndo(collUndo{kind: undoContent, x: u.x, wasContent: u.x.coll})
+		if !t.p.Merging {
+			t.dropColls(u)
+		}
 		m.build(&plain)
+		t.toFront(u.x, m.c)
 		if m.mergesStream() {
 			m.stampEntries(dot)
 		}
@@ -920,71 +929,96 @@ func (e *Engine) applyColl(o *op.Op, p *Params, nowMs int64) {
 	if x.coll.contains(o, p) {
 		return
 	}
-	m := editing{e: e, p: p, s: s, tb: tb, db: o.DB, x: x, c: x.coll}
+	m := editing{e: e, p: p, s: s, tb: tb, db: o.DB, x: x}
 	e.settle(s, tb, o.DB, x, p, nowMs, func(st *op.KeyState) bool {
 		m.apply(o)
-		if x.coll != nil && x.coll.empty() {
-			m.drop()
-		}
+		m.each(func() {
+			if m.c.empty() {
+				m.drop()
+			}
+		})
 		x.flags &^= fHasRow
 		return true
 	})
 }
 
-// drop frees the collection of an entry.
+// drop frees the collection under change.
 func (m *editing) drop() {
-	if m.x.coll != nil {
-		m.tb.free(m.x.coll)
-		m.x.coll, m.c = nil, nil
+	if m.c != nil {
+		m.tb.free(m.c)
+		m.x.remove(m.c)
+		m.c = nil
 	}
+}
+
+// dropColls frees all collections of the entry.
+func (m *editing) dropColls() { m.each(m.drop) }
+
+// each calls fn with each collection of the entry under change in turn.
+func (m *editing) each(fn func()) {
+	for _, c := range m.x.colls() {
+		m.c = c
+		fn()
+	}
+}
+
+// turnTo goes on with the collection of a type, which is made where there is
+// none.
+func (m *editing) turnTo(typ op.Type) {
+	if m.c = m.x.of(typ); m.c != nil {
+		return
+	}
+	if !m.p.Merging {
+		m.dropColls() // there is but one
+	}
+	m.c = newContent(m.tb.arena, typ)
+	m.x.add(m.c)
+}
+
+// take makes a collection out of what a row or a copy says, and of the type that
+// has what m goes on with.
+func (m *editing) rebuilt(from *op.Coll) {
+	m.c = m.x.of(from.Type)
+	m.drop()
+	m.build(from)
+	m.x.add(m.c)
 }
 
 // apply changes the collection as an op says.
 func (m *editing) apply(o *op.Op) {
 	switch o.Kind {
 	case op.Drop:
-		if m.c != nil && m.p.Merging && o.Seen != nil {
-			m.dropSeen(o.Seen)
+		if m.p.Merging && o.Seen != nil {
+			m.each(func() { m.dropSeen(o.Seen) })
 			return
 		}
-		m.drop()
+		m.dropColls()
 		return
 	case op.Whole:
 		whole, err := op.DecodeColl(o.Raw)
 		if err != nil {
 			return // checked where it came in
 		}
-		if m.c != nil && m.c.typ == whole.Type && m.merges() {
-			m.addWhole(&whole, o.Stamp)
-			return
-		}
-		if m.p.Merging && whole.Type == op.TypeList {
-			if m.c == nil || m.c.typ != op.TypeList {
-				m.drop()
-				m.c = newContent(m.tb.arena, op.TypeList)
-				m.x.coll = m.c
+		if m.p.Merging {
+			if m.turnTo(whole.Type); whole.Type == op.TypeList {
+				m.addList(&whole, o.Stamp)
+			} else {
+				m.addWhole(&whole, o.Stamp)
 			}
-			m.addList(&whole, o.Stamp)
 			return
 		}
-		m.drop()
-		if m.p.Merging && whole.Type != op.TypeList {
-			m.c = newContent(m.tb.arena, whole.Type)
-			m.x.coll = m.c
-			m.addWhole(&whole, o.Stamp)
-			return
-		}
+		m.dropColls()
 		m.build(&whole)
+		m.x.add(m.c)
 		if whole.Type == op.TypeList {
 			m.c.asOf = o.Stamp.At
 		}
 		return
 	}
-	if m.c == nil || m.c.typ != o.Type {
-		m.drop()
-		m.c = newContent(m.tb.arena, o.Type)
-		m.x.coll = m.c
+	if m.p.Merging && (o.Kind == op.Meta || o.Kind == op.Take && len(o.Floors) == 0) && m.x.of(o.Type) == nil {
+		return // of what is gone
 	}
+	m.turnTo(o.Type)
 	if m.mergesStream() && (o.Kind == op.Meta || o.Part != op.Main) {
 		m.applyStream(o)
 		return

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"slices"
+
 	"geocache/clock"
 	"geocache/op"
 )
@@ -25,14 +27,20 @@ func (e *Engine) JoinCopy(id uint64, covered clock.Vector, entries []StateEntry,
 			rest := beyond(*have, covered)
 			join(&rest, &st)
 			*have = rest
+			m.each(func() {
+				if !slices.ContainsFunc(st.Colls, func(whole op.Coll) bool { return whole.Type == m.c.typ }) {
+					m.beyond(covered)
+				}
+			})
 			for i := range st.Colls {
-				if whole := &st.Colls[i]; m.c != nil && m.c.typ == whole.Type && m.merges() {
-					m.joinCopy(whole, covered)
-				} else if m.c != nil && m.c.typ == whole.Type && m.mergesList() {
+				whole := &st.Colls[i]
+				switch m.c = m.x.of(whole.Type); {
+				case m.c == nil || !e.params.Load().Merging:
+					m.rebuilt(whole)
+				case m.mergesList():
 					m.joinList(whole, covered)
-				} else {
-					m.drop()
-					m.build(whole)
+				default:
+					m.joinCopy(whole, covered)
 				}
 			}
 			return true
@@ -86,10 +94,10 @@ func (e *Engine) EndCopy(id uint64, covered clock.Vector, nowMs int64) error {
 					return
 				}
 				x := e.openedRec(s, r)
-				m := editing{e: e, p: p, s: s, tb: t, db: db, x: x, c: x.coll}
+				m := editing{e: e, p: p, s: s, tb: t, db: db, x: x}
 				e.settle(s, t, db, x, p, nowMs, func(st *op.KeyState) bool {
 					*st = beyond(*st, covered)
-					m.beyond(covered)
+					m.each(func() { m.beyond(covered) })
 					return true
 				})
 			})

@@ -168,6 +168,7 @@ type stats struct {
 	expired, evicted, evictedToDisk atomic.Int64
 	hits, misses                    atomic.Int64
 	clamped, valuesLost             atomic.Int64
+	typesClashed                    atomic.Int64
 }
 
 // Stats are running totals since start or ResetStats.
@@ -176,6 +177,7 @@ type Stats struct {
 	KeyspaceHits, KeyspaceMisses            int64
 	ConflictsClamped                        int64
 	ConflictsValueLost                      int64
+	ConflictsTypes                          int64
 	LitterFreed                             int64 // see Litter
 }
 
@@ -291,13 +293,14 @@ func (e *Engine) Stats() Stats {
 		KeyspaceMisses:     e.stats.misses.Load(),
 		ConflictsClamped:   e.stats.clamped.Load(),
 		ConflictsValueLost: e.stats.valuesLost.Load(),
+		ConflictsTypes:     e.stats.typesClashed.Load(),
 		LitterFreed:        e.garbage.freed.Load(),
 	}
 }
 
 // ResetStats zeroes the running totals.
 func (e *Engine) ResetStats() {
-	for _, c := range []*atomic.Int64{&e.stats.expired, &e.stats.evicted, &e.stats.evictedToDisk, &e.stats.hits, &e.stats.misses, &e.stats.clamped, &e.stats.valuesLost, &e.garbage.freed} {
+	for _, c := range []*atomic.Int64{&e.stats.expired, &e.stats.evicted, &e.stats.evictedToDisk, &e.stats.hits, &e.stats.misses, &e.stats.clamped, &e.stats.valuesLost, &e.stats.typesClashed, &e.garbage.freed} {
 		c.Store(0)
 	}
 }

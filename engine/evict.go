@@ -154,6 +154,9 @@ func (e *Engine) evictable(s *shard, r rec, p *Params) bool {
 		return false
 	}
 	x := e.openedRec(s, r)
+	if x.shared() {
+		return false // what is seen depends on all
+	}
 	if x.coll != nil {
 		n := x.coll.memBytes()
 		return n > digestLen && n <= awayMax

@@ -394,8 +394,8 @@ func (m *editing) scheduleAll() {
 }
 
 // expireFields takes away at most max fields whose deadline has passed and
-// returns how many. It belongs to no tx and is no op, unless the field was
-// incremented: the deadline is the same everywhere, and so is what readers see.
+// returns how many. It belongs to no tx and is mostly no op: the deadline is the
+// same everywhere, and so is what readers see.
 func (m *editing) expireFields(nowMs int64, max int) (removed int) {
 	var due [][]byte
 	next := int64(0) // the earliest deadline of those that stay

@@ -169,7 +169,7 @@ func (x *entry) bytes() int64 {
 	}
 	n := x.t.rec(x.ref).bytes()
 	if x.coll != nil { // which the tx may have changed since it was written
-		n += x.coll.memBytes()
+		n += x.collBytes()
 	}
 	return n
 }
@@ -298,11 +298,13 @@ func (t *Tx) flushTable(s *shard, stored int, old *table) {
 		was := x.state
 		join(&x.state, &op.KeyState{Floors: floorsOf(&x.state)})
 		applyFlush(&x.state, everything)
-		var kept *content
-		if x.coll != nil {
-			kept = t.runsLeft(&editing{e: t.e, p: t.p, s: s, tb: old, db: stored, x: x, c: x.coll}, left)
+		var kept entry
+		for _, c := range x.colls() {
+			if runs := t.runsLeft(&editing{e: t.e, p: t.p, s: s, tb: old, db: stored, x: x, c: c}, left); runs != nil {
+				kept.add(runs)
+			}
 		}
-		x.coll, x.ref, x.flags = kept, 0, 0
+		x.coll, x.others, x.ref, x.flags = kept.coll, kept.others, 0, 0
 		buried := removedSince(&was, &x.state) || !x.exists()
 		t.e.put(s, left, stored, x, t.p)
 		if buried {

@@ -205,7 +205,7 @@ func (m *editing) listForm() {
 		m.c.form = formPacked
 	}
 	if m.c.form != was && m.t != nil {
-		m.t.logUndo(collUndo{kind: undoForm, x: m.x, rank: int(was)})
+		m.t.logUndo(collUndo{kind: undoForm, c: m.c, rank: int(was)})
 	}
 }
 

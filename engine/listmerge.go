@@ -122,7 +122,7 @@ func (m *editing) mergeInsert(i int, vals [][]byte) {
 		dot := m.t.ops.Next()
 		m.listInsert(i+j, op.Elem{Val: vals[j], Ext: placeExt(dot, dot, place)})
 		m.emitPut(op.Main, op.Elem{Key: place, Val: vals[j]})
-		m.t.unplaced = append(m.t.unplaced, unresolved{m, place})
+		m.t.unplaced = append(m.t.unplaced, unresolved{m, m.c, place})
 	}
 }
 
@@ -145,14 +145,14 @@ func (m *editing) mergeSet(i int, val []byte) {
 	m.sees = []clock.Stamp{set}
 	m.replace(&m.c.main, i, tree.Elem{Val: val, Ext: placeExt(pushed, m.t.ops.Next(), place)})
 	m.emitPut(op.Main, op.Elem{Key: place, Val: val})
-	m.t.unplaced = append(m.t.unplaced, unresolved{m, place})
+	m.t.unplaced = append(m.t.unplaced, unresolved{m, m.c, place})
 }
 
 // resolvePlaces gives elements the stamps of the committed batch.
 func (t *Tx) resolvePlaces() {
 	done := len(t.collUndo)
 	for _, u := range t.unplaced {
-		if u.m.x.coll == nil || u.m.x.coll != u.m.c || u.m.tb.dropped {
+		if !u.turn() {
 			continue
 		}
 		if rank, found := u.m.findPlace(u.name); found {
@@ -193,7 +193,7 @@ func (m *editing) addList(whole *op.Coll, dot clock.Stamp) {
 		if rank, found := m.findPlace(place); !found {
 			m.listInsert(rank, op.Elem{Val: el.Val, Ext: placeExt(dot, dot, place)})
 			if m.t != nil {
-				m.t.unplaced = append(m.t.unplaced, unresolved{m, bytes.Clone(place)})
+				m.t.unplaced = append(m.t.unplaced, unresolved{m, m.c, bytes.Clone(place)})
 			}
 		}
 	}

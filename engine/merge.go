@@ -306,7 +306,7 @@ func forgetOfColl(s *op.KeyState, stable clock.Vector) {
 	switch {
 	case baseAlive(s):
 		s.Dead = clock.Stamp{}
-	case stable.Covers(s.ValueStamp):
+	case !counted(s) && stable.Covers(s.ValueStamp):
 		s.ValueStamp, s.Flushed, s.Dead = clock.Stamp{}, clock.Stamp{}, clock.Stamp{}
 	}
 	forgetRuns(s, stable)

@@ -27,10 +27,10 @@ func (e *Engine) reclaim(s *shard, t *table, db int, r rec, nowMs int64) bool {
 // end removes an entry and all that is known of it.
 func (e *Engine) end(s *shard, t *table, db int, x *entry) {
 	e.preserve(t, x)
-	if x.coll != nil {
-		t.free(x.coll)
+	for _, c := range x.colls() {
+		t.free(c)
 	}
-	x.state, x.coll = op.KeyState{}, nil
+	x.state, x.coll, x.others = op.KeyState{}, nil, nil
 	e.put(s, t, db, x, e.params.Load())
 }
 
@@ -58,21 +58,24 @@ func (e *Engine) announce(s *shard, t *table, db int, r rec, p *Params, nowMs in
 		return false
 	}
 	seen, floors := expiryMark(st), floorsOf(st)
-	var left *content
-	if x.coll != nil {
-		m := editing{e: e, p: p, s: s, tb: t, db: db, x: x, c: x.coll}
-		left = m.runsLeft(t, func(name []byte, floors []op.Floor) {
+	var left entry
+	m := editing{e: e, p: p, s: s, tb: t, db: db, x: x}
+	m.each(func() {
+		runs := m.runsLeft(t, func(name []byte, floors []op.Floor) {
 			e.expire.ops.Take(db, x.key, m.c.typ, op.Main, name, op.Seen{Floors: floors})
 		})
+		if runs != nil {
+			left.add(runs)
+		}
+	})
+	if x.coll != nil {
 		e.expire.ops.Drop(db, x.key, e.sink.Vector())
 	}
 	e.expire.ops.RemoveSeen(db, x.key, seen, floors)
 	e.event(EventExpired, "expired", db, x.key)
 	e.settle(s, t, db, x, p, nowMs, func(st *op.KeyState) bool {
-		if x.coll != nil {
-			t.free(x.coll)
-			x.coll = left
-		}
+		m.dropColls()
+		x.coll, x.others = left.coll, left.others
 		return join(st, &op.KeyState{Dead: seen, Floors: floors})
 	})
 	return true
@@ -169,16 +172,20 @@ func (e *Engine) expireHere(nowMs int64, waited func()) (met, reclaimed int, mor
 func (e *Engine) reclaimFields(s *shard, t *table, db int, r rec, p *Params, nowMs int64) int {
 	x := e.openedRec(s, r)
 	before := min(nowMs, e.reclaimMs.Load()-1)
-	if x.coll == nil || x.coll.nextFieldMs > before || e.held.Load() {
+	c := x.of(op.TypeHash)
+	if c == nil || c.nextFieldMs > before || e.held.Load() {
 		return 0
 	}
-	m, n := editing{e: e, p: p, s: s, tb: t, db: db, x: x, c: x.coll}, 0
+	m, n := editing{e: e, p: p, s: s, tb: t, db: db, x: x, c: c}, 0
 	e.settle(s, t, db, x, p, nowMs, func(*op.KeyState) bool {
-		if n = m.expireFields(before, expireFieldsMax); n > 0 {
+		seen := !c.gone() && x.coll == c
+		if n = m.expireFields(before, expireFieldsMax); n > 0 && seen {
 			e.event(EventHash, "hexpired", db, x.key)
 		}
-		if m.c.gone() {
+		if c.bare() && seen && !x.clashes() {
 			e.event(EventGeneric, "del", db, x.key)
+		}
+		if c.empty() {
 			m.drop()
 		}
 		return true
@@ -331,29 +338,36 @@ func (e *Engine) forgetKey(s *shard, t *table, x *entry, db int, stable clock.Ve
 
 // forgetMember forgets what it can of the runs of a member.
 func (e *Engine) forgetMember(s *shard, t *table, x *entry, g grave, stable clock.Vector, p *Params) {
-	m := editing{e: e, p: p, s: s, tb: t, db: g.DB, x: x, c: x.coll}
-	if m.c == nil || !m.merges() {
-		return
-	}
-	if m.c.away {
-		e.digGrave(s, g) // until its members are in memory
-		return
-	}
-	st, _ := m.load([]byte(g.member))
-	was := len(st.runs.Subs) + len(st.runs.Floors)
-	forgetRuns(&st.runs, stable)
-	if len(st.runs.Subs)+len(st.runs.Floors) == was {
-		if len(st.runs.Floors) > 0 {
-			e.digGrave(s, g)
+	m := editing{e: e, p: p, s: s, tb: t, db: g.DB, x: x}
+	changed := false
+	m.each(func() {
+		if !m.merges() {
+			return
 		}
+		if m.c.away {
+			e.digGrave(s, g) // until its members are in memory
+			return
+		}
+		st, _ := m.load([]byte(g.member))
+		was := len(st.runs.Subs) + len(st.runs.Floors)
+		forgetRuns(&st.runs, stable)
+		if len(st.runs.Subs)+len(st.runs.Floors) == was {
+			if len(st.runs.Floors) > 0 {
+				e.digGrave(s, g)
+			}
+			return
+		}
+		m.save([]byte(g.member), &st)
+		changed = true
+		if m.c.empty() {
+			m.drop()
+		}
+	})
+	if !changed {
 		return
-	}
-	m.save([]byte(g.member), &st)
-	if m.c.empty() {
-		m.drop()
 	}
 	e.put(s, t, g.DB, x, p)
-	if m.c == nil {
+	if x.coll == nil {
 		e.bury(s, g.DB, x)
 	}
 }

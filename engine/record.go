@@ -45,7 +45,7 @@ const (
 	fRaw                           // OBJECT ENCODING says raw whatever the length
 	fToken                         // somebody holds a CAS token of this value: its stamp is kept
 	fCopied                        // the copy that comes in has named it
-	fShadow                        // of the collection only hidden members are left
+	fShadow                        // clients see no collection: see content.gone
 )
 
 // fText, of a string: OBJECT ENCODING never says int. The bit means something
@@ -154,10 +154,10 @@ func (r rec) typ() op.Type {
 	if !r.has(fColl) || r.has(fShadow) {
 		return op.TypeString
 	}
-	return op.Type(r.coll()[0])
+	return op.Type(r.coll()[0] &^ collMore)
 }
 
-// coll is the part of the body with the collection.
+// coll is the part of the body with the collections.
 func (r rec) coll() []byte {
 	body := r.body()
 	if r.has(fFull) {
@@ -189,8 +189,11 @@ type entry struct {
 
 	state op.KeyState
 	coll  *content // nil for a string
-	word  lru.Word
-	flags recFlags // of the record, where it is not said by state and coll
+	// others are collections that coll hides: see clash.go. A change makes another
+	// slice of it.
+	others []*content
+	word   lru.Word
+	flags  recFlags // of the record, where it is not said by state and coll
 	// keepStamp: the value that is being written has a stamp that somebody
 	// holds as a CAS token.
 	keepStamp bool
@@ -198,9 +201,10 @@ type entry struct {
 	// keyAt and valueAt are where key and value lie in the record, if they
 	// still are what was opened there.
 	keyAt, valueAt int
-	own            content   // what coll points to where it came from the record
-	enc            [120]byte // for encoding it
-	editing        editing   // where a collection is under change
+	own            content     // what coll points to where it came from the record
+	single         [1]*content // what colls lists where it is one
+	enc            [120]byte   // for encoding it
+	editing        editing     // where a collection is under change
 }
 
 // kept are the flags that state and coll do not say.
@@ -217,7 +221,7 @@ func (x *entry) open(e *Engine, r rec, hash uint64) {
 	at += f.fieldsLen()
 	x.valueAt = at
 	body := r.b[at : at+v : at+v]
-	x.coll = nil
+	x.coll, x.others = nil, nil
 	x.state = op.KeyState{}
 	if f&fFull != 0 {
 		state, rest := splitState(body)
@@ -228,8 +232,8 @@ func (x *entry) open(e *Engine, r rec, hash uint64) {
 		x.state, body = st, rest
 	}
 	if f&fColl != 0 {
-		x.own.open(r.t, body)
-		x.coll = &x.own
+		x.openColls(r.t, body)
+		x.own.behind = f&fShadow != 0 && !x.own.bare()
 	}
 	if f&fFull != 0 {
 		return
@@ -399,10 +403,10 @@ func (e *Engine) shape(x *entry, p *Params) shape {
 		if x.coll.gone() {
 			sh.flags |= fShadow
 		}
-		if x.coll.fieldTTLs > 0 {
+		if x.expiring() {
 			sh.flags |= fFields
 		}
-		sh.coll = x.coll.append(x.enc[:0])
+		sh.coll = x.appendColls(x.enc[:0])
 		sh.body += len(sh.coll)
 	}
 	sh.size = recKLen + uvarintLen(uint64(len(x.key))) + uvarintLen(uint64(sh.body)) + len(x.key) + sh.flags.fieldsLen() + sh.body
@@ -473,6 +477,9 @@ func (e *Engine) store(t *table, x *entry, p *Params) {
 		return
 	}
 	t.adopt(x.coll, x.key)
+	for _, c := range x.others {
+		t.adopt(c, x.key)
+	}
 	sh := e.shape(x, p)
 	t.count(was, sh.flags)
 	switch {
@@ -605,9 +612,10 @@ func (x *entry) patch(o *op.Op) bool {
 	return true
 }
 
-// open and append are how a collection rests in its record.
-func (c *content) open(t *table, b []byte) {
-	*c = content{typ: op.Type(b[0]), form: form(b[1] & collForm), away: b[1]&collAway != 0}
+// open and append are how a collection rests in its record. open returns what
+// follows it.
+func (c *content) open(t *table, b []byte) (rest []byte) {
+	*c = content{typ: op.Type(b[0] &^ collMore), form: form(b[1] & collForm), away: b[1]&collAway != 0}
 	shape := tree.Keyed
 	if c.typ == op.TypeList {
 		shape = tree.Sequence
@@ -642,9 +650,13 @@ func (c *content) open(t *table, b []byte) {
 	}
 	if more&collRare != 0 {
 		c.asOf = clock.Reading(binary.LittleEndian.Uint64(b))
-		c.hidden.Root, _ = tree.DecodeRoot(b[8:])
+		c.hidden.Root, b = tree.DecodeRoot(b[8:])
 	}
+	return b
 }
+
+// collMore in the type's byte says that another collection follows.
+const collMore = 1 << 7
 
 // The form's byte also says what else there is. With collAway there are a
 // digest, and no trees.
@@ -652,9 +664,6 @@ const (
 	collForm  = 1<<2 - 1
 	collAnnex = 1 << 2 // the number of the annex with the trees
 )
-
-// collAnnexed reports of a collection's record whether it has an annex.
-func collAnnexed(b []byte) bool { return b[1]&collAnnex != 0 }
 
 const (
 	collAway = 1 << (iota + 3)

@@ -37,8 +37,8 @@ func (t *Tx) moveColl(src, dst Key) {
 	}
 	deadline := deadlineOf(&u.x.state)
 	t.emit(func(b *op.Builder) clock.Stamp { return b.Rename(u.db, u.x.key, v.db, v.x.key) })
-	t.logUndo(collUndo{kind: undoMove, x: v.x, wasContent: v.x.coll, from: u.x, fromContent: u.x.coll})
-	v.x.coll = u.x.coll.movedTo(v.t, u.t)
+	t.logUndo(collUndo{kind: undoMove, x: v.x, had: &hadColls{coll: v.x.coll, others: v.x.others, from: u.x, fromColl: u.x.coll}})
+	v.x.coll, v.x.others = u.x.coll.movedTo(v.t, u.t), nil
 	if v.x.coll != u.x.coll {
 		t.frees = append(t.frees, oldTrees{u.t, *u.x.coll})
 	}
@@ -129,7 +129,7 @@ func (e *Engine) applyRename(o *op.Op, p *Params, nowMs int64) {
 			}
 			return false
 		}
-		m.drop()
+		m.dropColls()
 		m.x.state = op.KeyState{}
 		if c != nil {
 			m.x.coll = c.movedTo(m.tb, t)

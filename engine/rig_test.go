@@ -140,11 +140,14 @@ func checkAccounts(t *testing.T, e *Engine) {
 				n++
 				x := e.openedRec(s, r)
 				cost += int64(len(r.b))
-				if x.coll != nil {
-					cost += x.coll.memBytes()
-				}
+				cost += x.collBytes()
 				if x.coll != nil && x.coll.away {
 					away++
+				}
+				if x.shared() {
+					if front, behind := e.front(x); front != x.coll || behind != x.coll.behind {
+						t.Fatalf("%q shows a %s, not the newest of all", x.key, x.typeName())
+					}
 				}
 				if x.exists() {
 					live++

@@ -98,7 +98,7 @@ func (e *Engine) RowWritten(en StateEntry) {
 		// A change since the row was taken has made the key dirty again.
 		same := x.state.ValueStamp == st.ValueStamp && baseAlive(&x.state)
 		if x.coll != nil {
-			same = len(st.Colls) == 1 && st.Colls[0].Type == x.coll.typ
+			same = len(st.Colls) == 1 && len(x.others) == 0 && st.Colls[0].Type == x.coll.typ
 		}
 		if same && x.flags&fDirty == 0 {
 			r := t.rec(x.ref)
@@ -124,6 +124,7 @@ func (e *Engine) RestoreRow(k RowKey, row []byte) error {
 		case len(st.Colls) == 1 && st.Colls[0].Type == x.coll.typ:
 			m := editing{e: e, p: p, s: s, tb: t, db: k.DB, x: x}
 			m.build(&st.Colls[0])
+			x.coll = m.c
 		default:
 			return
 		}
@@ -134,17 +135,25 @@ func (e *Engine) RestoreRow(k RowKey, row []byte) error {
 	return nil
 }
 
-// awayIn appends the rows of what db holds of collections that lie on disk, the
-// key alone or, for nil, all of them. The shard is locked.
-func (e *Engine) awayIn(rows []RowKey, s *shard, db int, key []byte) []RowKey {
-	t := s.dbs[db]
-	if t == nil || t.away == 0 {
+// awayKey appends the row of a key that is a collection and lies on disk, or with
+// anything a string. Its shard is locked.
+func (e *Engine) awayKey(rows []RowKey, db int, key []byte, anything bool) []RowKey {
+	h := e.hash(key)
+	t := e.shardOf(h).dbs[db]
+	if t == nil || t.away == 0 && !anything {
 		return rows
 	}
-	if key != nil {
-		if r, ok := t.find(e.hash(key), key); ok && r.has(fAway) {
-			rows = append(rows, RowKey{db, string(key)})
-		}
+	if r, ok := t.find(h, key); ok && (r.has(fAway) || anything && r.has(fOnDisk)) {
+		rows = append(rows, RowKey{db, string(key)})
+	}
+	return rows
+}
+
+// awayIn appends the rows of what db holds of collections that lie on disk. The
+// shard is locked.
+func (e *Engine) awayIn(rows []RowKey, s *shard, db int) []RowKey {
+	t := s.dbs[db]
+	if t == nil || t.away == 0 {
 		return rows
 	}
 	t.each(func(r rec) {
@@ -155,27 +164,23 @@ func (e *Engine) awayIn(rows []RowKey, s *shard, db int, key []byte) []RowKey {
 	return rows
 }
 
-// awayOf lists what lies on disk of that which a batch is about: collections,
-// and strings of which it changes a part. All its shards are locked.
+// awayOf lists what lies on disk of that which a batch is about: collections, and
+// strings of which it changes a part or beside which it puts a collection. All
+// its shards are locked.
 func (e *Engine) awayOf(b op.Batch) (rows []RowKey) {
 	for o := range b.Ops() {
 		switch o.Kind {
 		case op.SwapDB:
 		case op.Flush:
 			for _, s := range e.shards {
-				rows = e.awayIn(rows, s, o.DB, nil)
+				rows = e.awayIn(rows, s, o.DB)
 			}
-		case op.Patch:
-			h := e.hash(o.Key)
-			if t := e.shardOf(h).dbs[o.DB]; t != nil {
-				if r, ok := t.find(h, o.Key); ok && r.has(fOnDisk) {
-					rows = append(rows, RowKey{o.DB, string(o.Key)})
-				}
-			}
+		case op.Set, op.Deadline, op.Remove, op.Count:
+			rows = e.awayKey(rows, o.DB, o.Key, false)
 		default:
-			rows = e.awayIn(rows, e.shardOf(e.hash(o.Key)), o.DB, o.Key)
+			rows = e.awayKey(rows, o.DB, o.Key, true)
 			if o.Kind == op.Rename {
-				rows = e.awayIn(rows, e.shardOf(e.hash(o.To)), o.ToDB, o.To)
+				rows = e.awayKey(rows, o.ToDB, o.To, false)
 			}
 		}
 	}

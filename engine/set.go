@@ -49,7 +49,7 @@ func (t *Tx) SetPop(k Key, n int, fn func(member []byte)) error {
 	if c == nil {
 		return err
 	}
-	if n >= c.main.Len() {
+	if n = min(n, c.main.Len()); n == c.main.Len() && t.Alone(k) {
 		c.main.Ascend(0, func(el tree.Elem) bool {
 			fn(c.memberOf(el.Key))
 			return true

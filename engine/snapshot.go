@@ -82,8 +82,7 @@ func (k *SnapshotKey) ReadRow(row []byte) (ok bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if len(st.Colls) == 1 {
-		k.Coll = &st.Colls[0]
+	if k.Coll = frontOf(&st); k.Coll != nil {
 		return true, nil
 	}
 	if was := k.OnDisk.state; was.ValueStamp == st.ValueStamp && baseAlive(&st) {

@@ -115,6 +115,6 @@ func (m *editing) stampEntries(dot clock.Stamp) {
 		el := m.c.main.At(i)
 		id := bytes.Clone(el.Key)
 		m.replace(&m.c.main, i, tree.Elem{Key: id, Val: bytes.Clone(el.Val), Ext: ext})
-		m.t.unresolved = append(m.t.unresolved, unresolved{m, id})
+		m.t.unresolved = append(m.t.unresolved, unresolved{m, m.c, id})
 	}
 }

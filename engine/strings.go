@@ -435,6 +435,9 @@ func (t *Tx) count(k Key, delta op.Num) {
 	s := &u.x.state
 	fresh := !exists(s) || t.expired(s)
 	if t.expired(s) {
+		if u.x.coll != nil {
+			t.dropAll(u)
+		}
 		t.removeSeen(u, expiryMark(s), floorsOf(s))
 	}
 	run := op.Sub{Origin: t.e.Origin(), Total: delta}

@@ -263,7 +263,7 @@ func (t *table) fragmented() bool {
 // treePlace is a collection that is being moved, and how far that has come.
 type treePlace struct {
 	key  string
-	tree int // of its main, second and hidden trees
+	tree int // of the main, second and hidden trees of its collections
 	rank int
 }
 
@@ -328,27 +328,34 @@ func (t *table) moveRecord(r rec) int {
 	return n
 }
 
-// moveMore is moveTrees for a collection in the table's arena; where there is
-// more of it, t.trees says so.
+// moveMore is moveTrees for what lies in the table's arena; where there is more
+// of it, t.trees says so.
 func (t *table) moveMore(r rec, p treePlace) (bytes int) {
-	if collAnnexed(r.coll()) {
-		return 0 // moveAnnexed looks after it
-	}
-	next, more, bytes := t.moveTrees(r, p)
+	next, more, bytes := t.moveTrees(r, nil, p)
 	if more {
 		t.trees = append(t.trees, next)
 	}
 	return bytes
 }
 
-// moveTrees moves leaves of a collection from p on and returns where to go on,
-// if there is more, and about how many bytes it has looked at.
-func (t *table) moveTrees(r rec, p treePlace) (next treePlace, more bool, bytes int) {
-	var c content
+// moveTrees moves leaves of a key's collections in an annex, or for nil in the
+// table's arena, from p on and returns where to go on, if there is more, and about
+// how many bytes it has looked at.
+func (t *table) moveTrees(r rec, in *annex, p treePlace) (next treePlace, more bool, bytes int) {
+	var x entry
+	var trees []*tree.Tree
 	b := r.coll()
-	c.open(t, b)
-	bytes = int(min(c.memBytes(), sweepBytes))
-	for trees := [...]*tree.Tree{&c.main, &c.aux, &c.hidden}; p.tree < len(trees); p.tree, p.rank = p.tree+1, 0 {
+	x.openColls(t, b)
+	for _, c := range x.colls() {
+		if c.annex == in {
+			trees = append(trees, &c.main, &c.aux, &c.hidden)
+			bytes += int(min(c.memBytes(), sweepBytes))
+		}
+	}
+	if len(trees) == 0 {
+		return p, false, 0
+	}
+	for ; p.tree < len(trees); p.tree, p.rank = p.tree+1, 0 {
 		tr := trees[p.tree]
 		if p.rank = tr.Move(p.rank, moveLeaves); p.rank < tr.Len() {
 			more = true
@@ -357,7 +364,7 @@ func (t *table) moveTrees(r rec, p treePlace) (next treePlace, more bool, bytes 
 	}
 	// Only refs have changed, and they have one length.
 	var buf [80]byte
-	copy(b, c.append(buf[:0]))
+	copy(b, x.appendColls(buf[:0]))
 	p.key = string(r.key())
 	return p, more, bytes
 }

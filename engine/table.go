@@ -314,9 +314,9 @@ func (r rec) bytes() int64 { return int64(len(r.b)) + refLen*loadBuckets/loadKey
 func (t *table) bytesOf(r rec) int64 {
 	n := r.bytes()
 	if r.has(fColl) {
-		var c content
-		c.open(t, r.coll())
-		n += c.memBytes()
+		var x entry
+		x.openColls(t, r.coll())
+		n += x.collBytes()
 	}
 	return n
 }

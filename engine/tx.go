@@ -115,10 +115,11 @@ type undo struct {
 
 // entryState is what of an entry a change may change.
 type entryState struct {
-	state op.KeyState
-	coll  *content
-	word  lru.Word
-	flags recFlags
+	state  op.KeyState
+	coll   *content
+	others []*content
+	word   lru.Word
+	flags  recFlags
 }
 
 // NeedRow ends a run that met values which lie on disk: the caller fetches
@@ -377,7 +378,7 @@ func (t *Tx) rollback() {
 			t.hide(u)
 		}
 		if u.was.coll != nil {
-			u.x.state, u.x.coll, u.x.word, u.x.flags = u.was.state, u.was.coll, u.was.word, u.was.flags
+			u.x.state, u.x.coll, u.x.others, u.x.word, u.x.flags = u.was.state, u.was.coll, u.was.others, u.was.word, u.was.flags
 			t.e.store(u.t, u.x, t.p)
 		}
 		t.e.use(u.t)
@@ -610,7 +611,7 @@ func (t *Tx) openFor(k Key) *undo {
 	t.needAway(x, tb.db)
 	u := t.remember(k, s, x)
 	if x.coll != nil || t.p.Merging { // else nobody asks
-		u.was = entryState{state: x.state, coll: x.coll, word: x.word, flags: x.flags}
+		u.was = entryState{state: x.state, coll: x.coll, others: x.others, word: x.word, flags: x.flags}
 	}
 	return t.begins(k, u, live)
 }

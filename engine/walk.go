@@ -210,12 +210,15 @@ type ExportEntry struct {
 func (e *Engine) exportEntry(db int, x *entry) ExportEntry {
 	st := x.state
 	if x.coll != nil && !x.coll.away {
-		st.Colls = []op.Coll{x.coll.export()}
-		switch {
-		case e.params.Load().Merging:
-			e.date(&st.Colls[0])
-		case x.coll.typ == op.TypeList || x.coll.asOf != 0:
-			st.Colls[0].AsOf = e.newest()
+		for _, c := range x.colls() {
+			whole := c.export()
+			switch {
+			case e.params.Load().Merging:
+				e.date(&whole)
+			case c.typ == op.TypeList || c.asOf != 0:
+				whole.AsOf = e.newest()
+			}
+			st.Colls = append(st.Colls, whole)
 		}
 	}
 	evicted := x.flags&fOnDisk != 0
@@ -273,10 +276,10 @@ func (e *Engine) Digest(nowMs int64) uint64 {
 						return
 					}
 					x := e.openedRec(s, r)
-					if x.coll != nil && x.coll.typ == op.TypeStream && x.coll.main.Len() == 0 && !x.coll.away {
+					if !x.coll.gone() && x.coll.typ == op.TypeStream && x.coll.main.Len() == 0 && !x.coll.away {
 						return // regions may differ in whether it is there: see streammerge.go
 					}
-					if x.coll.outlived(nowMs) {
+					if !x.coll.gone() && x.coll.outlived(nowMs) {
 						return
 					}
 					d := deadlineOf(&x.state)
@@ -284,7 +287,9 @@ func (e *Engine) Digest(nowMs int64) uint64 {
 					buf = binary.AppendUvarint(buf, uint64(len(x.key)))
 					buf = append(buf, x.key...)
 					buf = binary.AppendVarint(buf, d)
-					buf = tokenOf(&x.state).AppendToken(buf)
+					if x.coll.gone() {
+						buf = tokenOf(&x.state).AppendToken(buf)
+					}
 					buf = valueDigest(buf, x, nowMs)
 					sum += xxh3.Hash(buf) // a sum: the order of the walk does not matter
 				})
@@ -300,7 +305,7 @@ func valueDigest(dst []byte, x *entry, nowMs int64) []byte {
 	s := &x.state
 	switch {
 	case !x.coll.gone():
-		dst = binary.BigEndian.AppendUint64(dst, x.coll.sum(nowMs))
+		return binary.BigEndian.AppendUint64(dst, x.coll.sum(nowMs))
 	case x.flags&fOnDisk != 0:
 		dst = append(dst, s.Value...)
 	case baseAlive(s):

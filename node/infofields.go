@@ -338,6 +338,7 @@ func infoRegions() []infoField {
 		{"sibling<number>", "Of a sibling: name; state of the link; lag_in_ms, how old what we have of it is (-1 unknown); lag_out_ms, how long our oldest change unknown to it has waited; smoothed round trip in milliseconds; batches and estimated bytes it still lacks; bytes sent and unacknowledged; bytes received and waiting; bytes travelled in and out; batches applied, sent, received again, and dropped for want of room.", siblingLines},
 		{"conflicts_clamped", "Times that a merged counter was found beyond 64 bits and shown as the end of the range.", func(v *infoView) any { return v.engine.ConflictsClamped }},
 		{"conflicts_value_lost", "Values received from siblings that lost against a newer one here.", func(v *infoView) any { return v.engine.ConflictsValueLost }},
+		{"conflicts_types", "Times that a key came to hold values of several types, of which clients see the newest; a start counts the keys that it finds.", func(v *infoView) any { return v.engine.ConflictsTypes }},
 	}
 }
 

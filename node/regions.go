@@ -901,7 +901,10 @@ func (n *Node) leaveDeployment() {
 	n.engine.SetReclaimLimit(math.MaxInt64)
 	for everything := n.commit.Vector(); n.engine.ForgetRemovals(everything, forgetBatch) > 0; {
 	}
-	n.engine.WithWorld(func() { n.engine.Configure(n.params(snap)) })
+	n.engine.WithWorld(func() {
+		n.engine.Configure(n.params(snap))
+		n.engine.DropHidden()
+	})
 	db := n.disk.db.Load()
 	db.Log.SetRetain(math.MaxUint64)
 	db.Log.SetTailBytes(0)

@@ -5,8 +5,8 @@ import (
 	"strings"
 )
 
-// The keys of the mixed load that hold collections. A key's type is fixed by
-// its name.
+// The keys of the mixed load that hold collections. The name of most fixes their
+// type.
 var (
 	hashes = []string{"h1", "h2", "h3"}
 	sets   = []string{"s1", "s2", "s3"}
@@ -14,6 +14,8 @@ var (
 	lists  = []string{"l1", "l2", "l3"}
 	// Of streams the digest knows the entries; groups are each region's view.
 	streams = []string{"x1", "x2", "x3"}
+	// Keys of any type, which regions that do not know of each other give several.
+	anything = []string{"t1", "t2", "t3"}
 )
 
 // member is the name of one element: mostly one of a few that everybody uses,
@@ -63,6 +65,41 @@ func (w *world) collectionCommand() []string {
 		return w.listCommand(w.pick(lists), w.pick(lists))
 	}
 	return w.streamCommand(w.pick(streams), w.pick(streams))
+}
+
+// anyCommand is a command of any type on one or two keys that may be of another.
+func (w *world) anyCommand() []string {
+	a, b := w.pick(anything), w.pick(anything)
+	switch w.rnd.IntN(8) {
+	case 0:
+		return w.hashCommand(a, b)
+	case 1:
+		return w.setCommand(a, b)
+	case 2:
+		return w.zsetCommand(a, b)
+	case 3:
+		return w.listCommand(a, b)
+	case 4:
+		return w.streamCommand(a, b)
+	case 5:
+		return []string{"DEL", a}
+	}
+	switch w.rnd.IntN(9) {
+	case 0, 1:
+		return []string{"SET", a, fmt.Sprint(w.rnd.IntN(100))}
+	case 2:
+		opt, v := w.when()
+		return []string{"SET", a, w.value(), opt, v}
+	case 3, 4:
+		return []string{"INCR", a}
+	case 5:
+		return []string{"APPEND", a, "7"}
+	case 6:
+		return append([]string{"PFADD", a}, w.members()...)
+	case 7:
+		return []string{"PFMERGE", a, b}
+	}
+	return []string{"SETBIT", a, "9", "1"}
 }
 
 // streamID is an id near now, which other regions may give, too.

@@ -286,7 +286,10 @@ func (c *client) mixedCall() call {
 	keys := []string{"m1", "m2", "m3", "m4", "m5", "m6"}
 	a, b := w.pick(keys), w.pick(keys)
 	pick := func() []string {
-		if w.chance(0.6) {
+		switch {
+		case w.chance(0.4):
+			return w.anyCommand()
+		case w.chance(0.6):
 			return w.collectionCommand()
 		}
 		switch w.rnd.IntN(22) {

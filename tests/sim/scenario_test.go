@@ -291,7 +291,9 @@ func (w *world) equal() bool {
 // know of its members' increments.
 func onlyFloors(en engine.ExportEntry) bool {
 	st, err := op.DecodeKeyState(en.State)
-	return err == nil && len(st.Colls) == 1 && len(st.Colls[0].Elem[op.Main]) == 0 && len(st.Colls[0].Elem[op.Hidden]) > 0
+	return err == nil && len(st.Colls) > 0 && !slices.ContainsFunc(st.Colls, func(c op.Coll) bool {
+		return len(c.Elem[op.Main]) > 0 || len(c.Elem[op.Hidden]) == 0
+	})
 }
 
 // restless is what is not yet as it should be in a healed deployment, or "".
