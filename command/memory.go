@@ -19,6 +19,7 @@ type MemoryInfo struct {
 	Resident                     int64 // of the process; 0 where the system does not tell
 	Heap                         int64 // of Go
 	Limit                        int64 // maxmemory
+	Snapshots                    int64 // what they keep, in Used but not counted for maxmemory
 	Litter                       int64 // large removed collections that are not freed yet
 }
 
@@ -115,7 +116,7 @@ func memoryStats(c *Ctx) {
 		c.Out.Double(v)
 		n++
 	}
-	overhead := m.Startup + m.Clients + keys*keyOverhead
+	overhead := m.Startup + m.Clients + m.Snapshots + keys*keyOverhead
 	integer("peak.allocated", m.Peak)
 	integer("total.allocated", m.Used)
 	integer("startup.allocated", m.Startup)
@@ -203,7 +204,7 @@ func memoryDoctor(c *Ctx) {
 	if m.Litter > 0 {
 		say("Removed data: %d large collections are still being freed.", m.Litter)
 	}
-	if m.Limit > 0 && m.Used > m.Limit {
+	if m.Limit > 0 && m.Used-m.Snapshots > m.Limit {
 		say("Limit: used memory is over maxmemory.")
 	}
 	if len(findings) == 0 {

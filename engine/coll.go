@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"encoding/binary"
+	"math"
 	"slices"
 
 	"github.com/zeebo/xxh3"
@@ -749,30 +750,76 @@ func (m *editing) emitCut(rank, n int) {
 }
 
 // export copies the content.
-func (c *content) export() op.Coll { return c.members(bytes.Clone) }
+func (c *content) export() op.Coll {
+	out, own := c.blank(), cloner{most: int(min(c.memBytes(), clonerBlock))}
+	c.list(&out, math.MaxInt, own.clone)
+	return out
+}
 
 // members lists the content, each part of it as own gives it.
 func (c *content) members(own func([]byte) []byte) op.Coll {
-	out := op.Coll{Type: c.typ, Form: uint8(c.form), AsOf: c.asOf, Meta: bytes.Clone(c.meta)}
-	copyTree := func(tr *tree.Tree, name func([]byte) []byte) []op.Elem {
-		els := make([]op.Elem, 0, tr.Len())
-		tr.Ascend(0, func(el tree.Elem) bool {
+	out := c.blank()
+	c.list(&out, math.MaxInt, own)
+	return out
+}
+
+// blank is a list without members.
+func (c *content) blank() op.Coll {
+	return op.Coll{Type: c.typ, Form: uint8(c.form), AsOf: c.asOf, Meta: bytes.Clone(c.meta)}
+}
+
+// list goes on with a list of the content by so many members at most, each part
+// of them as own gives it, and reports whether it is complete.
+func (c *content) list(out *op.Coll, most int, own func([]byte) []byte) (done bool) {
+	listTree := func(part op.Part, tr *tree.Tree, name func([]byte) []byte) bool {
+		els := out.Elem[part]
+		if els == nil {
+			els = make([]op.Elem, 0, tr.Len())
+		}
+		tr.Ascend(len(els), func(el tree.Elem) bool {
+			if most == 0 {
+				return false
+			}
+			most--
 			els = append(els, op.Elem{Key: own(name(el.Key)), Val: own(el.Val), Ext: own(el.Ext)})
 			return true
 		})
-		return els
+		out.Elem[part] = els
+		return len(els) == tr.Len()
 	}
 	same := func(k []byte) []byte { return k }
 	switch c.typ {
 	case op.TypeZSet:
-		out.Elem[op.Main] = copyTree(&c.main, same)
+		done = listTree(op.Main, &c.main, same)
 	case op.TypeStream:
-		out.Elem[op.Main], out.Elem[op.Aux] = copyTree(&c.main, same), copyTree(&c.aux, same)
+		done = listTree(op.Main, &c.main, same) && listTree(op.Aux, &c.aux, same)
 	default:
-		out.Elem[op.Main] = copyTree(&c.main, c.memberOf)
+		done = listTree(op.Main, &c.main, c.memberOf)
 	}
-	out.Elem[op.Hidden] = copyTree(&c.hidden, same)
-	return out
+	return done && listTree(op.Hidden, &c.hidden, same)
+}
+
+// cloner copies many small slices into few blocks.
+type cloner struct {
+	most int // bytes of a block
+	rest []byte
+}
+
+const clonerBlock = 64 << 10
+
+func (c *cloner) clone(b []byte) []byte {
+	switch {
+	case b == nil:
+		return nil
+	case len(b) > c.most/8:
+		return bytes.Clone(b)
+	case len(b) > len(c.rest):
+		c.rest = make([]byte, c.most)
+	}
+	made := c.rest[:len(b):len(b)]
+	c.rest = c.rest[len(b):]
+	copy(made, b)
+	return made
 }
 
 // build makes content, which belongs to no entry yet, of what export gave;

@@ -123,9 +123,11 @@ type Engine struct {
 	held      atomic.Bool  // see HoldReclaim
 	reclaimed atomic.Bool  // a key was, without an op
 	used      atomic.Int64 // bytes of entries and tables, by accounting
-	changes   atomic.Int64 // see Changes
-	stats     stats
-	avgTTLMs  []atomic.Int64 // by stored database, see sampleTTL
+	// snapshotBytes: see SnapshotBytes.
+	snapshotBytes atomic.Int64
+	changes       atomic.Int64 // see Changes
+	stats         stats
+	avgTTLMs      []atomic.Int64 // by stored database, see sampleTTL
 	// dbMap[i] is the stored database that number i shows; it changes under
 	// all shard locks and may be read under any.
 	dbMap []int

@@ -79,12 +79,13 @@ func (e *Engine) DropEvicted() {
 // Row is the row of a key as it is now, for the checkpoint: from here on a
 // change queues the key again. ok is false where the row is to be deleted.
 func (e *Engine) Row(k RowKey) (en ExportEntry, ok bool) {
+	var out exported
 	e.withEntry(k.DB, []byte(k.Key), func(s *shard, t *table, x *entry) {
 		r := t.rec(x.ref)
 		r.setFlags(r.flags() &^ fDirty)
-		en, ok = e.exportEntry(k.DB, x), true
+		out, ok = e.exportEntry(k.DB, x), true
 	})
-	return en, ok
+	return e.finish(&out), ok
 }
 
 // RowWritten says that Pebble holds the row en: as long as the value stays the

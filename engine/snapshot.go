@@ -8,10 +8,11 @@ import (
 )
 
 // This file shows the data of one instant while it goes on changing. A walk
-// copies each table bit by bit; whoever is about to change or remove a key
-// that the walk has not met hands over what it was, first (preserve). Changes
-// show in records at the end of a tx only, under its locks, so that the walk
-// never meets half of one; trees change in place, and are copied before.
+// copies each table bit by bit, and large collections in pieces; whoever is
+// about to change or remove a key that the walk has not met, or not finished,
+// hands over what it was, first (preserve). Changes show in records at the end
+// of a tx only, under its locks, so that the walk never meets half of one; trees
+// change in place, and are copied before.
 
 // Snapshot is the visible data of one instant, between two batches. It is to
 // be ended: until then it holds tables that were flushed, and has every first
@@ -28,7 +29,8 @@ type Snapshot struct {
 
 	mu sync.Mutex // below the shards' locks, over what follows
 	// waiting are the keys that preserve handed over. They are as many as are
-	// changed while a step's keys are used, and all there were at the worst.
+	// changed while a step's keys are used, and all there were at the worst;
+	// Engine.SnapshotBytes tells.
 	waiting []SnapshotKey
 }
 
@@ -47,13 +49,41 @@ type tableWalk struct {
 	// settled are keys beyond the cursor that have been handed over, or were not
 	// there.
 	settled map[string]struct{}
+	// pieces are large collections that the walk has met and not finished. Nobody
+	// has changed them.
+	pieces []*pieceByPiece
+	over   bool // the cursor has come to the end
 }
 
-// Bounds of a step, which holds one shard: one key more than the bytes at most,
-// whatever its size.
+// pieceByPiece is a large collection of which a walk has copied a part.
+type pieceByPiece struct {
+	hash uint64
+	key  SnapshotKey
+	coll op.Coll
+	own  cloner
+	// What the walk met. The list of so many is made without the lock.
+	members, hidden int
+}
+
+func (p *pieceByPiece) makeRoom() {
+	if p.coll.Elem[op.Main] == nil {
+		p.coll.Elem[op.Main], p.coll.Elem[op.Hidden] = make([]op.Elem, 0, p.members), make([]op.Elem, 0, p.hidden)
+	}
+}
+
+// Bounds of a step, which holds one shard.
 const (
 	snapshotBuckets = 512
 	snapshotBytes   = 256 << 10
+	snapshotMembers = 4096
+)
+
+// What a SnapshotKey costs in bytes beside its name and value, a member beside
+// its bytes, and a settled key beside its name; about.
+const (
+	snapshotKeyCost    = 128
+	snapshotMemberCost = 96
+	settledCost        = 64
 )
 
 // SnapshotKey is a key as it was. Value must not be modified.
@@ -66,6 +96,9 @@ type SnapshotKey struct {
 	// OnDisk, where set, is what memory knows of a key whose value was
 	// evicted: ReadRow completes it.
 	OnDisk *DiskValue
+
+	large *frozen // what Coll is made of
+	bytes int64   // in Engine.SnapshotBytes until the key was used
 }
 
 // DiskValue is the state of a key but for its value, and its row's name.
@@ -127,14 +160,42 @@ func (s *Snapshot) Each(take func(*SnapshotKey) error) error {
 		var keys []SnapshotKey
 		keys, more = s.step()
 		for i := range keys {
-			if err := take(&keys[i]); err != nil {
+			if err := s.use(&keys[i], take); err != nil {
+				s.drop(keys[i+1:])
 				return err
 			}
-			keys[i] = SnapshotKey{}
 		}
 	}
 	return nil
 }
+
+// use hands over one key.
+func (s *Snapshot) use(k *SnapshotKey, take func(*SnapshotKey) error) error {
+	if k.large != nil {
+		coll := k.large.thaw()
+		k.Coll, k.large = &coll, nil
+	}
+	err := take(k)
+	s.e.snapshotBytes.Add(-k.bytes)
+	*k = SnapshotKey{}
+	return err
+}
+
+// drop lets go of keys that nobody is to have.
+func (s *Snapshot) drop(keys []SnapshotKey) {
+	for i := range keys {
+		if k := &keys[i]; k.large != nil {
+			k.large.release()
+		}
+		s.e.snapshotBytes.Add(-keys[i].bytes)
+		keys[i] = SnapshotKey{}
+	}
+}
+
+// SnapshotBytes is about what is kept of keys that snapshots have yet to use:
+// what they were when they changed, and the walks' last steps. No part of
+// UsedBytes.
+func (e *Engine) SnapshotBytes() int64 { return e.snapshotBytes.Load() }
 
 // End lets go of the data. More than one call is one.
 func (s *Snapshot) End() {
@@ -144,7 +205,7 @@ func (s *Snapshot) End() {
 		w.s.mu.Unlock()
 	}
 	s.walks = nil
-	s.takeWaiting()
+	s.drop(s.takeWaiting())
 }
 
 // step is some keys, valid until the next step: those that were preserved, so
@@ -172,21 +233,58 @@ func (s *Snapshot) takeWaiting() []SnapshotKey {
 }
 
 // step appends the keys of so many buckets at most to what the snapshot has met,
-// and reports whether they were the last.
+// or goes on with a large collection, and reports whether that was all.
 func (w *tableWalk) step(buckets int) (ended bool) {
+	if p := w.nextPiece(); p != nil {
+		p.makeRoom()
+	}
 	w.s.mu.Lock()
 	defer w.s.mu.Unlock()
+	if len(w.pieces) > 0 {
+		w.copyPiece(w.pieces[0]) // another one, if this has changed
+	} else {
+		w.visit(buckets)
+	}
+	if ended = w.over && len(w.pieces) == 0; ended {
+		w.end()
+	}
+	return ended
+}
+
+// nextPiece is the collection to go on with, nil for none.
+func (w *tableWalk) nextPiece() *pieceByPiece {
+	w.s.mu.Lock()
+	defer w.s.mu.Unlock()
+	if len(w.pieces) == 0 {
+		return nil
+	}
+	return w.pieces[0]
+}
+
+func (w *tableWalk) visit(buckets int) {
 	bytes := 0
-	for n := 0; n < buckets && bytes < snapshotBytes; n++ {
+	for n := 0; n < buckets && bytes < snapshotBytes && !w.over; n++ {
 		from := w.cursor
 		w.cursor = w.t.visit(from, func(r rec) { bytes += w.meet(r, from) })
-		if w.cursor == 0 {
-			w.end()
-			return true
-		}
+		w.over = w.cursor == 0
 	}
-	return false
 }
+
+// copyPiece copies the next members of a collection.
+func (w *tableWalk) copyPiece(p *pieceByPiece) {
+	r, ok := w.t.find(p.hash, []byte(p.key.Key))
+	if !ok {
+		panic("engine: a collection has gone that a snapshot copies")
+	}
+	if w.snap.e.openedRec(w.s, r).coll.list(&p.coll, snapshotMembers, p.own.clone) {
+		w.pieces = w.pieces[1:]
+		p.key.Coll = &p.coll
+		w.snap.met = append(w.snap.met, p.key)
+	}
+}
+
+// has reports whether the walk has come by the key with this hash.
+func (w *tableWalk) has(hash uint64) bool { return w.over || passed(hash, w.cursor) }
 
 // meet takes a record that the walk has come to, and returns its size in bytes.
 // A table that has shrunk shows some a second time.
@@ -197,20 +295,48 @@ func (w *tableWalk) meet(r rec, from uint64) int {
 	}
 	if _, ok := w.settled[string(key)]; ok {
 		delete(w.settled, string(key))
+		w.snap.e.snapshotBytes.Add(-settledBytes(string(key)))
 		return 0
 	}
-	size := w.t.bytesOf(r)
-	if r.has(fLive) && !r.expired(w.snap.nowMs) {
-		w.snap.met = append(w.snap.met, w.keyOf(w.snap.e.openedRec(w.s, r)))
+	if !r.has(fLive) || r.expired(w.snap.nowMs) {
+		return len(r.b)
 	}
-	return int(size)
+	x := w.snap.e.openedRec(w.s, r)
+	if x.flags&fOnDisk == 0 && !x.coll.gone() && x.coll.annex != nil {
+		w.begin(x)
+		return len(r.b)
+	}
+	w.snap.met = append(w.snap.met, w.keyOf(x))
+	return int(w.t.bytesOf(r))
 }
+
+// begin begins to copy a large collection.
+func (w *tableWalk) begin(x *entry) {
+	p := &pieceByPiece{
+		hash: x.hash, key: w.nameOf(x), coll: x.coll.blank(), own: cloner{most: clonerBlock},
+		members: x.coll.main.Len(), hidden: x.coll.hidden.Len(),
+	}
+	p.key.bytes += listBytes(x.coll)
+	w.snap.e.snapshotBytes.Add(p.key.bytes)
+	w.pieces = append(w.pieces, p)
+}
+
+func settledBytes(key string) int64 { return settledCost + int64(len(key)) }
+
+// listBytes is about what the list of a collection's members takes.
+func listBytes(c *content) int64 { return c.memBytes() + int64(c.main.Len())*snapshotMemberCost }
 
 // end takes the walk off its table.
 func (w *tableWalk) end() {
 	w.t.walks = slices.DeleteFunc(w.t.walks, func(v *tableWalk) bool { return v == w })
 	w.t.walked.Add(-1)
-	w.settled = nil
+	for key := range w.settled {
+		w.snap.e.snapshotBytes.Add(-settledBytes(key))
+	}
+	for _, p := range w.pieces {
+		w.snap.e.snapshotBytes.Add(-p.key.bytes)
+	}
+	w.settled, w.pieces = nil, nil
 }
 
 // preserve is called before x, or the collection that it has, is changed for
@@ -223,38 +349,61 @@ func (e *Engine) preserve(t *table, x *entry) {
 }
 
 func (w *tableWalk) preserve(x *entry) {
-	if _, ok := w.settled[string(x.key)]; ok || passed(x.hash, w.cursor) {
+	if i := slices.IndexFunc(w.pieces, func(p *pieceByPiece) bool { return p.key.Key == string(x.key) }); i >= 0 {
+		w.snap.e.snapshotBytes.Add(-w.pieces[i].key.bytes)
+		w.pieces = slices.Delete(w.pieces, i, i+1)
+		w.handOver(x)
+		return
+	}
+	if _, ok := w.settled[string(x.key)]; ok || w.has(x.hash) {
 		return
 	}
 	if w.settled == nil {
 		w.settled = map[string]struct{}{}
 	}
 	w.settled[string(x.key)] = struct{}{}
+	w.snap.e.snapshotBytes.Add(settledBytes(string(x.key)))
 	if x.ref == 0 || !x.exists() || expiredAt(&x.state, w.snap.nowMs) {
 		return
 	}
+	w.handOver(x)
+}
+
+// handOver leaves what a key is to the snapshot.
+func (w *tableWalk) handOver(x *entry) {
 	k := w.keyOf(x)
 	w.snap.mu.Lock()
 	defer w.snap.mu.Unlock()
 	w.snap.waiting = append(w.snap.waiting, k)
 }
 
+// nameOf is what there is to see of an entry but for its value.
+func (w *tableWalk) nameOf(x *entry) SnapshotKey {
+	return SnapshotKey{DB: w.db, Key: string(x.key), DeadlineMs: deadlineOf(&x.state), bytes: snapshotKeyCost + int64(len(x.key))}
+}
+
 // keyOf is a copy of what there is to see of an entry.
 func (w *tableWalk) keyOf(x *entry) SnapshotKey {
-	k := SnapshotKey{DB: w.db, Key: string(x.key), DeadlineMs: deadlineOf(&x.state)}
+	k := w.nameOf(x)
 	switch {
 	case x.flags&fOnDisk != 0:
 		k.OnDisk = &DiskValue{RowKey{w.t.db, k.Key}, x.state}
 		k.OnDisk.state.Value = nil
 		k.OnDisk.state.Subs = slices.Clone(x.state.Subs)
 		k.OnDisk.state.Floors = slices.Clone(x.state.Floors)
-	case !x.coll.gone():
-		whole := x.coll.export()
-		k.Coll = &whole
-	default:
+	case x.coll.gone():
 		v, _ := visibleString(&x.state)
 		k.Value = slices.Clone(v)
+		k.bytes += int64(len(v))
+	case x.coll.annex != nil:
+		k.large = x.coll.freeze(w.snap.e.pages)
+		k.bytes += listBytes(x.coll)
+	default:
+		whole := x.coll.export()
+		k.Coll = &whole
+		k.bytes += listBytes(x.coll)
 	}
+	w.snap.e.snapshotBytes.Add(k.bytes)
 	return k
 }
 

@@ -1,12 +1,14 @@
 package engine
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -25,9 +27,11 @@ func (m shown) add(k *SnapshotKey) error {
 	}
 	value := string(k.Value)
 	if k.Coll != nil {
+		var b strings.Builder
 		for _, el := range k.Coll.Elem[op.Main] {
-			value += fmt.Sprintf("%s=%s ", el.Key, el.Val)
+			fmt.Fprintf(&b, "%s=%s ", el.Key, el.Val)
 		}
+		value = b.String()
 	}
 	m[name] = fmt.Sprintf("%s@%d", value, k.DeadlineMs)
 	return nil
@@ -164,6 +168,9 @@ type undone struct{}
 func snapshotModel(t *testing.T, p Params, seed uint64) {
 	rnd := rand.New(rand.NewPCG(seed, 2))
 	r := newRegion("a", clock.NewManual(startMs), 2, modelDBs, p)
+	if seed%2 == 1 {
+		r.e.annexFrom = 1 // all collections are large
+	}
 	m := model{{}, {}, {}}
 	var snap *Snapshot
 	var have, want shown
@@ -209,6 +216,9 @@ func snapshotModel(t *testing.T, p Params, seed uint64) {
 			if !maps.Equal(have, want) {
 				t.Fatalf("seed %d, tx %d: have %v, want %v", seed, n, have, want)
 			}
+			if kept := r.e.SnapshotBytes(); kept != 0 {
+				t.Fatalf("seed %d, tx %d: %d bytes are kept for no snapshot", seed, n, kept)
+			}
 			snap = nil
 		}
 		checkAccounts(t, r.e)
@@ -230,7 +240,7 @@ func snapshotBucket(t *testing.T, s *Snapshot, have shown) (ended bool) {
 		keys = s.met
 	}
 	for i := range keys {
-		if err := have.add(&keys[i]); err != nil {
+		if err := s.use(&keys[i], have.add); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -253,19 +263,154 @@ func TestSnapshotCollections(t *testing.T) {
 			"RENAME":   func(tx *Tx) { tx.Rename(key("h"), key("other")) },
 			"SETRANGE": func(tx *Tx) { tx.Delete(key("h")); tx.SetRange(key("h"), 3, []byte("x")) },
 		} {
-			r := newRegion("a", clock.NewManual(startMs), 2, 1, p)
-			r.world(func(tx *Tx) { tx.HashSet(key("h"), [][]byte{[]byte("f"), []byte("old")}, FieldChange{}) })
-			snap := r.e.BeginSnapshot(startMs)
-			func() {
-				defer func() { _ = recover() }()
-				r.world(change)
-			}()
-			r.wall.Advance(10)
-			expireAll(r)
-			if have := snap.texts(t, nil); !maps.Equal(have, shown{"0/h": "f=old @0"}) {
-				t.Errorf("%s (merging %v): %v", name, p.Merging, have)
+			for _, steps := range []int{0, 1, 2, 3} {
+				r := newRegion("a", clock.NewManual(startMs), 1, 1, p)
+				if steps > 0 {
+					r.e.annexFrom = 1 // the hash is large, and met by the first step
+				}
+				r.world(func(tx *Tx) { tx.HashSet(key("h"), [][]byte{[]byte("f"), []byte("old")}, FieldChange{}) })
+				snap, have, ended := r.e.BeginSnapshot(startMs), shown{}, false
+				for i := 1; i < steps; i++ {
+					ended = snapshotBucket(t, snap, have)
+				}
+				func() {
+					defer func() { _ = recover() }()
+					r.world(change)
+				}()
+				r.wall.Advance(10)
+				expireAll(r)
+				for !ended {
+					ended = snapshotBucket(t, snap, have)
+				}
+				if !maps.Equal(have, shown{"0/h": "f=old @0"}) || r.e.SnapshotBytes() != 0 {
+					t.Errorf("%s (merging %v, after %d steps): %v, %d bytes are kept", name, p.Merging, steps, have, r.e.SnapshotBytes())
+				}
+				checkAccounts(t, r.e)
 			}
-			checkAccounts(t, r.e)
+		}
+	}
+}
+
+// largeOfAllTypes makes a collection of each type with n members.
+func largeOfAllTypes(r *region, n int) (names []string) {
+	names = []string{"h", "l", "s", "x", "z"}
+	for i := range n {
+		m := fmt.Appendf(nil, "member:%09d", i)
+		r.do(func(tx *Tx) {
+			tx.HashSet(key("h"), [][]byte{m, []byte("v")}, FieldChange{})
+			tx.ListPush(key("l"), Right, m)
+			tx.SetAdd(key("s"), m)
+			if x, err := tx.EditStream(key("x")); err == nil {
+				x.Add(StreamID{Ms: uint64(i + 1)}, [][]byte{m, []byte("v")}, 100, 0)
+				x.Done()
+			}
+			tx.ZSetPut(key("z"), m, float64(i))
+		}, names...)
+	}
+	return names
+}
+
+// TestSnapshotInPieces: a step copies a bounded number of members, and what was
+// not copied when it changed is handed over as a whole. All that is kept
+// counts until it was used, or the snapshot ended.
+func TestSnapshotInPieces(t *testing.T) {
+	const n = 3 * snapshotMembers
+	for _, p := range []Params{alone(), merging()} {
+		r := newRegion("a", clock.NewManual(startMs), 1, 1, p)
+		r.e.annexFrom = 1000
+		names := largeOfAllTypes(r, n)
+		want := r.e.BeginSnapshot(startMs).texts(t, nil)
+		for name, text := range want {
+			if got := strings.Count(text, " "); len(want) != len(names) || got < n {
+				t.Fatalf("%s has %d members, there are %d keys", name, got, len(want))
+			}
+		}
+		// Up to so many steps nothing changes, then everything does.
+		for _, quiet := range []int{0, 1, 3, 8, 100} {
+			snap, have := r.e.BeginSnapshot(startMs), shown{}
+			for i, more := 0, true; more; i++ {
+				if i == quiet {
+					for _, name := range names {
+						r.do(func(tx *Tx) { tx.SetDeadline(key(name), startMs+1_000_000+int64(quiet)) }, name)
+					}
+				}
+				var keys []SnapshotKey
+				copied := snap.members()
+				keys, more = snap.step()
+				if by := snap.members() - copied; by > snapshotMembers {
+					t.Fatalf("a step copied %d members", by)
+				}
+				if more && i > 0 && r.e.SnapshotBytes() == 0 && len(have) < len(names) {
+					t.Fatal("what is kept does not count")
+				}
+				for i := range keys {
+					if err := snap.use(&keys[i], have.add); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			if !maps.Equal(have, want) || r.e.SnapshotBytes() != 0 {
+				t.Errorf("merging %v, changed after %d steps: %d keys, %d bytes are kept", p.Merging, quiet, len(have), r.e.SnapshotBytes())
+			}
+			for _, name := range names {
+				r.do(func(tx *Tx) { tx.SetDeadline(key(name), 0) }, name)
+			}
+		}
+		snap := r.e.BeginSnapshot(startMs)
+		for range 3 {
+			keys, _ := snap.step()
+			snap.drop(keys)
+		}
+		r.do(func(tx *Tx) { tx.SetAdd(key("s"), []byte("new")); tx.Delete(key("l")) }, "s", "l")
+		if r.e.SnapshotBytes() < n*snapshotMemberCost {
+			t.Errorf("%d bytes count for a set and a list", r.e.SnapshotBytes())
+		}
+		if snap.End(); r.e.SnapshotBytes() != 0 {
+			t.Errorf("%d bytes are kept for a snapshot that has ended", r.e.SnapshotBytes())
+		}
+		checkAccounts(t, r.e)
+	}
+}
+
+// members is how many of large collections the walks have copied.
+func (s *Snapshot) members() (n int) {
+	for _, w := range s.walks {
+		for _, p := range w.pieces {
+			n += len(p.coll.Elem[op.Main])
+		}
+	}
+	return n
+}
+
+// TestLargeStates: what rows and copies show of a collection does not depend on
+// how it lies in memory.
+func TestLargeStates(t *testing.T) {
+	for _, p := range []Params{alone(), merging()} {
+		r, large := newRegion("a", clock.NewManual(startMs), 1, 1, p), newRegion("a", clock.NewManual(startMs), 1, 1, p)
+		large.e.annexFrom = 1000
+		largeOfAllTypes(large, 500)
+		for _, name := range largeOfAllTypes(r, 500) {
+			k := RowKey{0, name}
+			want, _ := r.e.State(k)
+			got, ok := large.e.State(k)
+			row, _ := large.e.Row(k)
+			if !ok || !bytes.Equal(want.State, got.State) || !bytes.Equal(want.State, row.State) {
+				t.Errorf("merging %v: the state of %s differs", p.Merging, name)
+			}
+		}
+		all := map[string]string{}
+		for cursor := uint64(0); ; {
+			if cursor = large.e.Export(cursor, 1, func(en ExportEntry) { all[string(en.Key)] = string(en.State) }); cursor == 0 {
+				break
+			}
+		}
+		for name, state := range all {
+			if want, _ := r.e.State(RowKey{0, name}); string(want.State) != state {
+				t.Errorf("merging %v: the copy of %s differs", p.Merging, name)
+			}
+		}
+		if len(all) != 5 || len(annexesOf(large.e)) != 5 || len(annexesOf(r.e)) != 0 {
+			t.Fatalf("%d keys, %d of them large", len(all), len(annexesOf(large.e)))
 		}
 	}
 }
@@ -404,9 +549,11 @@ func BenchmarkSnapshot(b *testing.B) {
 			}
 			waiting = max(waiting, len(snap.waiting))
 			start := time.Now()
-			_, more = snap.step()
+			keys, m := snap.step()
 			took := time.Since(start)
 			longest, sum = max(longest, took), sum+took
+			snap.drop(keys)
+			more = m
 		}
 		b.StartTimer()
 	}

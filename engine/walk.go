@@ -180,17 +180,19 @@ func (e *Engine) Export(cursor uint64, maxBytes int, fn func(ExportEntry)) uint6
 	at, inner := cursor%n, cursor/n
 	for size := 0; at < n && size < maxBytes; {
 		s, db := e.shards[at/uint64(e.databases)], int(at%uint64(e.databases))
+		var met []exported
 		s.mu.Lock()
 		if t := s.dbs[db]; t != nil {
-			inner = t.visit(inner, func(r rec) {
-				en := e.exportEntry(db, e.openedRec(s, r))
-				size += len(en.Key) + len(en.State) + 16
-				fn(en)
-			})
+			inner = t.visit(inner, func(r rec) { met = append(met, e.exportEntry(db, e.openedRec(s, r))) })
 		} else {
 			inner = 0
 		}
 		s.mu.Unlock()
+		for i := range met {
+			en := e.finish(&met[i])
+			size += len(en.Key) + len(en.State) + 16
+			fn(en)
+		}
 		if inner == 0 {
 			at++
 		}
@@ -207,25 +209,80 @@ type ExportEntry struct {
 	Evicted bool
 }
 
-func (e *Engine) exportEntry(db int, x *entry) ExportEntry {
-	st := x.state
+// exported is an ExportEntry that may lack its collections: a large one is only
+// copied under the shard's lock.
+type exported struct {
+	ExportEntry
+	colls   []exportedColl
+	merging bool
+}
+
+// exportedColl is a list of members, or what one is made of.
+type exportedColl struct {
+	list  op.Coll
+	large *frozen
+}
+
+// exportEntry is the state of x, whose shard is locked. It is to be finished,
+// without the lock.
+func (e *Engine) exportEntry(db int, x *entry) (out exported) {
+	st, large := x.state, false
+	out.merging = e.params.Load().Merging
 	if x.coll != nil && !x.coll.away {
 		for _, c := range x.colls() {
-			whole := c.export()
-			switch {
-			case e.params.Load().Merging:
-				e.date(&whole)
-			case c.typ == op.TypeList || c.asOf != 0:
-				whole.AsOf = e.newest()
+			asOf := c.asOf
+			if !out.merging && (c.typ == op.TypeList || c.asOf != 0) {
+				asOf = e.newest()
 			}
-			st.Colls = append(st.Colls, whole)
+			if c.annex != nil {
+				large = true
+				f := c.freeze(e.pages)
+				f.asOf = asOf
+				out.colls = append(out.colls, exportedColl{large: f})
+				continue
+			}
+			list := c.export()
+			list.AsOf = asOf
+			out.colls = append(out.colls, exportedColl{list: list})
 		}
 	}
-	evicted := x.flags&fOnDisk != 0
-	if evicted {
+	if out.Evicted = x.flags&fOnDisk != 0; out.Evicted {
 		st.Value = nil
 	}
-	return ExportEntry{StateEntry{db, bytes.Clone(x.key), st.Append(nil)}, evicted}
+	out.StateEntry = StateEntry{DB: db, Key: bytes.Clone(x.key)}
+	if !large {
+		e.addColls(&st, &out)
+	}
+	out.State = st.Append(nil)
+	return out
+}
+
+// finish completes what exportEntry gave.
+func (e *Engine) finish(out *exported) ExportEntry {
+	if len(out.colls) > 0 {
+		st, err := op.DecodeKeyState(out.State)
+		if err != nil {
+			panic("engine: an encoded state cannot be read: " + err.Error())
+		}
+		e.addColls(&st, out)
+		out.State = st.Append(nil)
+	}
+	return out.ExportEntry
+}
+
+// addColls gives a state the collections of out, in the form of rows and copies.
+func (e *Engine) addColls(st *op.KeyState, out *exported) {
+	for i := range out.colls {
+		c := &out.colls[i]
+		if c.large != nil {
+			c.list = c.large.thaw()
+		}
+		if out.merging {
+			e.date(&c.list)
+		}
+		st.Colls = append(st.Colls, c.list)
+	}
+	out.colls = nil
 }
 
 // newest is a reading that no change so far is stamped above: what a list's row
@@ -240,8 +297,9 @@ func (e *Engine) newest() (at clock.Reading) {
 // State is the whole state of one key of a stored database; ok is false where
 // nothing is known of it.
 func (e *Engine) State(k RowKey) (en ExportEntry, ok bool) {
-	e.withEntry(k.DB, []byte(k.Key), func(_ *shard, _ *table, x *entry) { en, ok = e.exportEntry(k.DB, x), true })
-	return en, ok
+	var out exported
+	e.withEntry(k.DB, []byte(k.Key), func(_ *shard, _ *table, x *entry) { out, ok = e.exportEntry(k.DB, x), true })
+	return e.finish(&out), ok
 }
 
 // withEntry runs fn with the entry of a stored key, if there is one, under its

@@ -116,6 +116,7 @@ type infoView struct {
 	engine     engine.Stats
 	clients    clientTotals
 	used, peak int64
+	snapshots  int64 // see Engine.SnapshotBytes
 	memory     engine.Memory
 	counts     func() map[int]engine.DBInfo
 
@@ -135,7 +136,8 @@ func (n *Node) infoView(counts func() map[int]engine.DBInfo) *infoView {
 		engine: n.engine.Stats(), clients: n.clients.totals(), counts: counts,
 		db: n.disk.db.Load(), self: n.repl.dir.Load().Self(),
 	}
-	v.used = baseBytes + n.engine.UsedBytes() + v.clients.bytes
+	v.snapshots = n.engine.SnapshotBytes()
+	v.used = n.usedBeside(v.clients.bytes, v.snapshots)
 	v.peak = n.stats.notePeak(v.used)
 	v.memory = n.memory()
 	if v.db != nil {

@@ -99,7 +99,7 @@ func infoClients() []infoField {
 }
 
 func infoMemory() []infoField {
-	overhead := func(v *infoView) int64 { return baseBytes + v.clients.bytes }
+	overhead := func(v *infoView) int64 { return baseBytes + v.clients.bytes + v.snapshots }
 	rss := func(f func(v *infoView) any) func(v *infoView) any {
 		return func(v *infoView) any {
 			if v.proc.RSSBytes == 0 {
@@ -109,14 +109,14 @@ func infoMemory() []infoField {
 		}
 	}
 	return []infoField{
-		{"used_memory", "Bytes by accounting: keys and values with their overhead, tombstones, connections and their buffers, a fixed base. Neither the log's memory nor the store's is in it; see the sections Log and Store.", func(v *infoView) any { return v.used }},
+		{"used_memory", "Bytes by accounting: keys and values with their overhead, tombstones, connections and their buffers, what a snapshot that is being written keeps, a fixed base. Neither the log's memory nor the store's is in it; see the sections Log and Store.", func(v *infoView) any { return v.used }},
 		{"used_memory_human", "The same, for reading.", func(v *infoView) any { return human(v.used) }},
 		{"used_memory_rss", "Resident bytes of the process.", rss(func(v *infoView) any { return v.proc.RSSBytes })},
 		{"used_memory_rss_human", "The same, for reading.", rss(func(v *infoView) any { return human(v.proc.RSSBytes) })},
 		{"used_memory_peak", "The largest used_memory since the start, sampled ten times a second and at INFO.", func(v *infoView) any { return v.peak }},
 		{"used_memory_peak_human", "The same, for reading.", func(v *infoView) any { return human(v.peak) }},
 		{"used_memory_peak_perc", "used_memory as a percentage of its peak.", func(v *infoView) any { return percent(v.used, v.peak) }},
-		{"used_memory_overhead", "The part of used_memory that is not data: base and connections. Unlike in Redis what a key costs beside its bytes counts as data.", func(v *infoView) any { return overhead(v) }},
+		{"used_memory_overhead", "The part of used_memory that is not data: base, connections and snapshots. Unlike in Redis what a key costs beside its bytes counts as data.", func(v *infoView) any { return overhead(v) }},
 		{"used_memory_startup", "used_memory of an empty server without connections: the fixed base.", func(*infoView) any { return baseBytes }},
 		{"used_memory_dataset", "used_memory less used_memory_overhead.", func(v *infoView) any { return v.used - overhead(v) }},
 		{"used_memory_dataset_perc", "used_memory_dataset as a percentage of used_memory less used_memory_startup.", func(v *infoView) any {
@@ -145,7 +145,7 @@ func infoMemory() []infoField {
 			return float64(v.proc.RSSBytes) / float64(v.used)
 		})},
 		{"mem_fragmentation_bytes", "used_memory_rss less used_memory.", rss(func(v *infoView) any { return v.proc.RSSBytes - v.used })},
-		{"mem_not_counted_for_evict", "The part of used_memory that maxmemory does not bound. Always 0: it bounds clients' buffers as well, and there are no replicas.", func(*infoView) any { return 0 }},
+		{"mem_not_counted_for_evict", "The part of used_memory that maxmemory does not bound: what is kept for a snapshot that is being written, above all of keys that have changed since it began.", func(v *infoView) any { return v.snapshots }},
 		{"mem_clients_normal", "Memory of connections and their buffers.", func(v *infoView) any { return v.clients.bytes }},
 		{"mem_allocator", "Always geocache-slab: blocks of mapped memory, outside the Go heap.", func(*infoView) any { return "geocache-slab" }},
 	}

@@ -10,17 +10,22 @@ import (
 // baseBytes is the memory of a server without data or clients, by accounting.
 const baseBytes = 1 << 20
 
-// UsedBytes is used_memory: data with its overhead, client buffers, a fixed
-// base.
+// UsedBytes is used_memory: data with its overhead, client buffers, what
+// snapshots keep, a fixed base.
 func (n *Node) UsedBytes() int64 {
-	return baseBytes + n.engine.UsedBytes() + n.clients.totals().bytes
+	return n.usedBeside(n.clients.totals().bytes, n.engine.SnapshotBytes())
+}
+
+// usedBeside is used_memory with what clients and snapshots have.
+func (n *Node) usedBeside(clients, snapshots int64) int64 {
+	return baseBytes + n.engine.UsedBytes() + clients + snapshots
 }
 
 // Memory implements command.Host.
 func (n *Node) Memory() command.MemoryInfo {
-	proc, all, clients := n.opts.Process(), n.memory(), n.clients.totals()
+	proc, all, clients, snapshots := n.opts.Process(), n.memory(), n.clients.totals(), n.engine.SnapshotBytes()
 	m := command.MemoryInfo{
-		Used: baseBytes + n.engine.UsedBytes() + clients.bytes, Startup: baseBytes, Clients: clients.bytes,
+		Used: n.usedBeside(clients.bytes, snapshots), Startup: baseBytes, Clients: clients.bytes, Snapshots: snapshots,
 		Live: all.Live, Mapped: all.Mapped, Resident: proc.RSSBytes, Heap: proc.HeapBytes,
 		Limit: n.conf.Load().MaxMemory, Litter: n.engine.Litter(),
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -460,5 +461,42 @@ func TestSaveAfterFlush(t *testing.T) {
 	r.tick(1)
 	if len(r.work) != 0 {
 		t.Error("a snapshot without save points")
+	}
+}
+
+// TestSnapshotMemoryCounts: what changes while a snapshot waits to be written is
+// kept as it was, and that is in used_memory, but no reason to evict.
+func TestSnapshotMemoryCounts(t *testing.T) {
+	r := newSaveRig(t, "appendonly no")
+	const size = 100_000
+	r.want(ok, "SET k "+strings.Repeat("a", size))
+	number := func(field string) int64 {
+		_, rest, _ := strings.Cut(r.do("INFO memory"), "\n"+field+":")
+		text, _, _ := strings.Cut(rest, "\r")
+		v, err := strconv.ParseInt(text, 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v
+	}
+	before, data := number("used_memory"), number("used_memory_dataset")
+	if kept := number("mem_not_counted_for_evict"); kept != 0 {
+		t.Errorf("%d bytes are kept without a snapshot", kept)
+	}
+	if reply := r.do("BGSAVE", "SET k "+strings.Repeat("b", size)); !strings.HasPrefix(reply, "+Background saving started") {
+		t.Fatal(reply)
+	}
+	kept := number("mem_not_counted_for_evict")
+	if more := number("used_memory") - before; kept < size || more < kept || number("used_memory_dataset")-data > size/10 {
+		t.Errorf("%d bytes are kept, %d more are used, the data has %d, once %d", kept, more, number("used_memory_dataset"), data)
+	}
+	limit := strconv.FormatInt(before+size/2, 10)
+	r.want(strings.Repeat(ok, 2)+"$1\r\nb\r\n", "CONFIG SET maxmemory "+limit+" maxmemory-policy allkeys-lru", "SET other v", "GETRANGE k 0 0")
+	r.run()
+	if kept := number("mem_not_counted_for_evict"); kept != 0 {
+		t.Errorf("%d bytes are kept when it is written", kept)
+	}
+	if keys := r.files.keys(t); len(keys) != 1 || keys["0/k"] != strings.Repeat("a", size) {
+		t.Errorf("%d keys in the file", len(keys))
 	}
 }
