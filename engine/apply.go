@@ -84,13 +84,14 @@ func (e *Engine) applyOp(o *op.Op, from Delivery, p *Params, nowMs int64) {
 		e.applyRename(o, p, nowMs)
 	default:
 		e.changeKey(o.DB, o.Key, p, nowMs, func(m *editing) bool {
+			m.x.touched.known = p.Merging
 			s := &m.x.state
 			switch {
 			case o.Kind == op.Patch:
 				return m.x.patch(o)
 			case m.c.contains(o, p):
 				// The row is that of a later life.
-			case o.Kind == op.Remove && !p.Merging:
+			case (o.Kind == op.Remove || o.Kind == op.Set) && !p.Merging: // its end may have been no op
 				m.dropColls()
 			}
 			if o.Kind == op.Set {
@@ -122,7 +123,7 @@ func (e *Engine) joinKey(db int, key []byte, with op.KeyState, p *Params, nowMs 
 			changed = true
 		}
 		if !p.Merging {
-			e.arrange(m.x)
+			e.arrange(m.x, clock.Stamp{}, touch{})
 			m.tb.showOnly(m.x)
 		}
 		return changed
@@ -149,11 +150,12 @@ func (e *Engine) changeKey(db int, key []byte, p *Params, nowMs int64, fn func(*
 func (e *Engine) settle(s *shard, t *table, db int, x *entry, p *Params, nowMs int64, fn func(*op.KeyState) bool) {
 	e.preserve(t, x)
 	was, wasColl, clashed := x.state, x.coll, x.clashes()
+	x.touched = touch{}
 	expired := x.exists() && expiredAt(&was, nowMs)
 	if !fn(&x.state) && x.coll == wasColl {
 		return
 	}
-	if e.arrange(x); !clashed && x.clashes() {
+	if e.arrange(x, stringBirth(&was), x.touched); !clashed && x.clashes() {
 		e.stats.typesClashed.Add(1)
 	}
 	if x.state.ValueStamp != was.ValueStamp || !baseAlive(&x.state) {

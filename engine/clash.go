@@ -152,9 +152,17 @@ func (x *entry) clashes() bool {
 	return n > 1
 }
 
+// touch is what a batch did to a key of several types, where it did so to one
+// member at most. Births are zero where there is nothing.
+type touch struct {
+	known         bool
+	c             *content    // with the member, nil for none
+	before, after clock.Stamp // births of the member
+}
+
 // arrange decides what clients see of x, which has changed by a batch or by
-// time.
-func (e *Engine) arrange(x *entry) {
+// time. text was the birth of its string.
+func (e *Engine) arrange(x *entry, text clock.Stamp, ch touch) {
 	if x.coll == nil {
 		return
 	}
@@ -162,11 +170,49 @@ func (e *Engine) arrange(x *entry) {
 		x.coll.behind = false
 		return
 	}
+	if ch.known && e.steady(x, text, ch) {
+		return
+	}
 	front, behind := e.front(x)
 	if front != x.coll {
 		x.coll, x.others = front, x.without(front)
 	}
 	front.behind = behind
+}
+
+// steady reports whether it is certain, without a walk over all members, that a
+// change has left the order of births as it was.
+func (e *Engine) steady(x *entry, text clock.Stamp, ch touch) bool {
+	if now := stringBirth(&x.state); now != text && (text.IsZero() || now.Less(text) || !x.coll.behind) {
+		return false
+	}
+	c, founding := ch.c, e.foundingStamp()
+	switch first := ch.before.IsZero() && c != nil && c.main.Len() == 1; {
+	case c == nil || ch.before == ch.after:
+		return true
+	case c.main.Len() == 0 || first:
+		return false
+	case ch.after.IsZero() || !ch.before.IsZero() && ch.before.Less(ch.after):
+		// The birth of c is what it was, or later if that was the oldest member.
+		return c == x.coll && !c.behind || c.anyBorn(founding, func(born clock.Stamp) bool { return !ch.before.Less(born) })
+	case c != x.coll:
+		return true // what is hidden has become older
+	}
+	for _, hidden := range x.others {
+		if hidden.main.Len() > 0 && !hidden.anyBorn(founding, func(born clock.Stamp) bool { return born.Less(ch.after) }) {
+			return false
+		}
+	}
+	return c.behind || text.Less(ch.after)
+}
+
+// anyBorn reports whether any member has a birth that is wanted.
+func (c *content) anyBorn(founding clock.Stamp, wanted func(clock.Stamp) bool) (found bool) {
+	c.main.Ascend(0, func(el tree.Elem) bool {
+		found = wanted(c.born(el, founding))
+		return !found
+	})
+	return found
 }
 
 // front is the collection of x with the newest birth, and whether the string is
@@ -211,12 +257,16 @@ func earlier(a, b clock.Stamp) clock.Stamp {
 // for increments, or of the first of these where there is nothing else. What is
 // under that may have expired, and then not every region has reclaimed it.
 func (c *content) born(el tree.Elem, founding clock.Stamp) clock.Stamp {
-	if c.typ == op.TypeList {
-		if len(el.Ext) == 0 {
-			return founding
-		}
-		pushed, _ := placeStamps(el.Ext)
+	ext := el.Ext
+	switch {
+	case len(ext) == 0:
+		return founding
+	case c.typ == op.TypeList:
+		pushed, _ := placeStamps(ext)
 		return pushed
+	case ext[0]&^extDeadline == extDot: // most are such
+		dot, _ := getStamp(ext[1+8*int(ext[0]&extDeadline):])
+		return dot
 	}
 	st := c.state(el, true, founding)
 	if top := st.shown(); top != nil {
@@ -225,7 +275,29 @@ func (c *content) born(el tree.Elem, founding clock.Stamp) clock.Stamp {
 	return runsBirth(&st.runs, func(*op.Sub) bool { return true })
 }
 
-// stringBirth is the birth of a string that is there.
+// birthOf is the birth of the member that an op is about, zero where it is not
+// there.
+func (m *editing) birthOf(o *op.Op) clock.Stamp {
+	if o.Part != op.Main || o.Kind == op.Meta {
+		return clock.Stamp{}
+	}
+	var el tree.Elem
+	var found bool
+	if m.c.typ == op.TypeList {
+		var rank int
+		if rank, found = m.findPlace(o.Elem.Key); found {
+			el = m.c.main.At(rank)
+		}
+	} else {
+		el, _, found = m.c.find(o.Elem.Key)
+	}
+	if !found {
+		return clock.Stamp{}
+	}
+	return m.c.born(el, m.e.foundingStamp())
+}
+
+// stringBirth is the birth of a string, zero where there is none.
 func stringBirth(s *op.KeyState) clock.Stamp {
 	if baseAlive(s) {
 		return s.ValueStamp

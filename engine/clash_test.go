@@ -587,3 +587,23 @@ func TestSnapshotOfClash(t *testing.T) {
 		}
 	}
 }
+
+// TestSetOverReclaimed: a lone region reclaims a set without an op; the string that
+// then takes its name is alone there after a replay, too.
+func TestSetOverReclaimed(t *testing.T) {
+	r := newRegion("a", clock.NewManual(startMs), 1, 1, alone())
+	r.do(func(tx *Tx) { toSet(tx); tx.SetDeadline(onK, startMs+10) }, "k")
+	r.wall.Advance(20)
+	expireAll(r)
+	r.do(toText, "k")
+	again := newRegion("a", r.wall, 1, 1, alone())
+	for _, b := range r.own {
+		if err := again.e.Apply(b, FromLog, r.wall.NowMs()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if val, _ := again.get("k"); val != "a" || again.digest() != r.digest() {
+		t.Errorf("%q after a replay: %s", val, again.showMembers())
+	}
+	checkAccounts(t, again.e)
+}

@@ -978,7 +978,15 @@ func (e *Engine) applyColl(o *op.Op, p *Params, nowMs int64) {
 	}
 	m := editing{e: e, p: p, s: s, tb: tb, db: o.DB, x: x}
 	e.settle(s, tb, o.DB, x, p, nowMs, func(st *op.KeyState) bool {
+		c := x.of(o.Type)
+		known := p.Merging && c != nil && x.shared() && o.Kind != op.Whole && o.Kind != op.Drop
+		if m.c = c; known {
+			x.touched = touch{known: true, c: c, before: m.birthOf(o)}
+		}
 		m.apply(o)
+		if m.c = c; known {
+			x.touched.after = m.birthOf(o)
+		}
 		m.each(func() {
 			if m.c.empty() {
 				m.drop()

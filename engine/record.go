@@ -205,6 +205,7 @@ type entry struct {
 	single         [1]*content // what colls lists where it is one
 	enc            [120]byte   // for encoding it
 	editing        editing     // where a collection is under change
+	touched        touch       // by the batch that is applied
 }
 
 // kept are the flags that state and coll do not say.
