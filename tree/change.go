@@ -19,8 +19,9 @@ func (ps *parts) add(ref slab.Ref, count int) {
 	ps.n++
 }
 
-// where an insertion falls decides how full nodes are split: at the ends of the tree they stay full, because more of the
-// same is likely to follow; elsewhere they are halved.
+// where a change falls decides how full nodes are split: at the ends of the tree they stay full, because more of the same
+// is likely to follow; elsewhere they are halved. At the ends of a Sequence it decides on the room of leaves, too: see
+// leafRoom.
 type where uint8
 
 const (
@@ -158,7 +159,7 @@ func (t *Tree) insertLeaf(ref slab.Ref, count, rank int, x *insertion) slab.Ref 
 	if rank < count {
 		at = t.walk(b, leafHead, rank)
 	}
-	return t.rewriteLeaf(ref, b, at, at, x.elem, x.size)
+	return t.rewriteLeaf(ref, b, at, at, x.elem, x.size, x.side)
 }
 
 // splitLeaf makes several leaves of one that has no room for another element.
@@ -167,10 +168,10 @@ func (t *Tree) splitLeaf(ref slab.Ref, b []byte, count, rank int, x *insertion) 
 	switch x.side {
 	case atStart:
 		out.add(t.newLeaf(nil, x.elem, x.size, nil, true), 1)
-		out.add(ref, count)
+		out.add(t.snug(ref), count)
 		return
 	case atEnd:
-		out.add(ref, count)
+		out.add(t.snug(ref), count)
 		out.add(t.newLeaf(nil, x.elem, x.size, nil, true), 1)
 		return
 	}
@@ -241,12 +242,76 @@ func (t *Tree) Replace(rank int, e Elem) {
 		t.Insert(rank, e)
 		return
 	}
-	made := t.rewriteLeaf(ref, b, from, to, &e, size)
+	made := t.rewriteLeaf(ref, b, from, to, &e, size, within)
 	if t.Root.height == 0 {
 		t.Root.ref = made
 	} else {
 		in.setRef(at, made)
 	}
+}
+
+// Pop is Delete, and appends the value of the element to dst. Where only a leaf has to change that takes one descent.
+func (t *Tree) Pop(rank int, dst []byte) []byte {
+	t.mustHave(rank, 1)
+	if with, ok := t.popLight(rank, dst); ok {
+		return with
+	}
+	dst = append(dst, t.At(rank).Val...)
+	t.Delete(rank)
+	return dst
+}
+
+// maxLight is the height up to which popLight works.
+const maxLight = 8
+
+// popLight is Pop where no node has to go or be joined; ok is false elsewhere, and then nothing has changed.
+func (t *Tree) popLight(rank int, dst []byte) (with []byte, ok bool) {
+	var path [maxLight]struct {
+		in inner
+		i  int
+	}
+	height := int(t.Root.height)
+	if height > maxLight {
+		return dst, false
+	}
+	side := within
+	switch rank {
+	case 0:
+		side = atStart
+	case t.Root.count - 1:
+		side = atEnd
+	}
+	ref, count := t.Root.ref, t.Root.count
+	for level := height; level > 0; level-- {
+		p := &path[level-1]
+		p.in = t.view(ref, level)
+		p.i, rank = p.in.locateOf(count, rank, 1)
+		ref, count = p.in.ref(p.i), p.in.count(p.i)
+	}
+	if count == 1 {
+		return dst, false
+	}
+	b := t.A.Bytes(ref)
+	from := t.walk(b, leafHead, rank)
+	e, to := t.parse(b, from)
+	if height > 0 {
+		if p := &path[0]; t.joinsAt(&p.in, 0, p.i, t.leafEnd(b)-(to-from)) {
+			return dst, false
+		}
+	}
+	dst = append(dst, e.Val...)
+	made := t.rewriteLeaf(ref, b, from, to, nil, 0, side)
+	t.Root.count--
+	if height == 0 {
+		t.Root.ref = made
+		return dst, true
+	}
+	path[0].in.setRef(path[0].i, made)
+	for level := range height {
+		p := &path[level]
+		p.in.setCount(p.i, p.in.count(p.i)-1)
+	}
+	return dst, true
 }
 
 // Delete removes the element of the rank.
@@ -264,7 +329,14 @@ func (t *Tree) DeleteRange(rank, n int) {
 		t.Root = Root{}
 		return
 	}
-	t.Root.ref = t.remove(int(t.Root.height), t.Root.ref, t.Root.count, rank, n)
+	side := within
+	switch {
+	case rank == 0:
+		side = atStart
+	case rank+n == t.Root.count:
+		side = atEnd
+	}
+	t.Root.ref = t.remove(int(t.Root.height), t.Root.ref, t.Root.count, rank, n, side)
 	t.Root.count = left
 	for t.Root.height > 0 {
 		in := t.view(t.Root.ref, int(t.Root.height))
@@ -274,7 +346,9 @@ func (t *Tree) DeleteRange(rank, n int) {
 		child := in.ref(0)
 		t.free(t.Root.ref, len(in.b))
 		t.Root.ref = child
-		t.Root.height--
+		if t.Root.height--; t.Root.height == 0 {
+			t.Root.ref = t.snug(child)
+		}
 	}
 }
 
@@ -290,7 +364,7 @@ func (t *Tree) freeAll(level int, ref slab.Ref) {
 }
 
 // remove takes n of the count elements below ref, but not all, and returns what ref has become.
-func (t *Tree) remove(level int, ref slab.Ref, count, rank, n int) slab.Ref {
+func (t *Tree) remove(level int, ref slab.Ref, count, rank, n int, side where) slab.Ref {
 	if level == 0 {
 		b := t.A.Bytes(ref)
 		from := t.walk(b, leafHead, rank)
@@ -298,15 +372,15 @@ func (t *Tree) remove(level int, ref slab.Ref, count, rank, n int) slab.Ref {
 		if rank+n < count {
 			to = t.walk(b, from, n)
 		}
-		return t.rewriteLeaf(ref, b, from, to, nil, 0)
+		return t.rewriteLeaf(ref, b, from, to, nil, 0, side)
 	}
 	in := t.view(ref, level)
-	i, rest := in.locate(rank)
+	i, rest := in.locateOf(count, rank, n)
 	c := in.count(i)
 	if n >= c || rest+n > c {
-		return t.removeAcross(level, ref, &in, i, rest, n)
+		return t.removeAcross(level, ref, &in, i, rest, n, side)
 	}
-	child := t.remove(level-1, in.ref(i), c, rest, n)
+	child := t.remove(level-1, in.ref(i), c, rest, n, side)
 	in.setRef(i, child)
 	in.setCount(i, c-n)
 	if t.joins(&in, level, i) {
@@ -325,7 +399,7 @@ func (t *Tree) rejoin(level int, ref slab.Ref, in *inner, i int) slab.Ref {
 }
 
 // removeAcross is remove where whole children go: from the element of rank rest of child i on.
-func (t *Tree) removeAcross(level int, ref slab.Ref, in *inner, i, rest, n int) slab.Ref {
+func (t *Tree) removeAcross(level int, ref slab.Ref, in *inner, i, rest, n int, side where) slab.Ref {
 	var room entries
 	es := t.gather(room[:0], in)
 	kept := i
@@ -335,7 +409,7 @@ func (t *Tree) removeAcross(level int, ref slab.Ref, in *inner, i, rest, n int) 
 		if k == e.count {
 			t.freeAll(level-1, e.ref)
 		} else {
-			e.ref = t.remove(level-1, e.ref, e.count, rest, k)
+			e.ref = t.remove(level-1, e.ref, e.count, rest, k, side)
 			e.count -= k
 			es[kept] = e
 			kept++
@@ -380,11 +454,13 @@ func (t *Tree) fits(level int, a, b slab.Ref) bool {
 // joins tells whether child i of a node is light and fits together with a neighbour.
 func (t *Tree) joins(in *inner, level, i int) bool {
 	level--
-	ref := in.ref(i)
-	if t.weight(level, ref) > t.limit(level)*3/8 {
-		return false
-	}
-	return (i > 0 && t.fits(level, in.ref(i-1), ref)) || (i+1 < in.n && t.fits(level, ref, in.ref(i+1)))
+	return t.joinsAt(in, level, i, t.weight(level, in.ref(i)))
+}
+
+func (t *Tree) joinsAt(in *inner, level, i, weight int) bool {
+	limit := t.limit(level)
+	fits := func(k int) bool { return t.weight(level, in.ref(k))+weight <= limit*3/4 }
+	return weight <= limit*3/8 && (i > 0 && fits(i-1) || i+1 < in.n && fits(i+1))
 }
 
 // settle joins es[i], a child at a level, with its neighbours as far as they fit together.

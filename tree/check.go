@@ -13,6 +13,7 @@ type checker struct {
 	t      *Tree
 	sorted bool // all keys are above the ones before them
 	bytes  int64
+	count  int // of elements so far
 	seps   []boundary
 }
 
@@ -94,10 +95,18 @@ func (c *checker) separator(in *inner, level, i int) {
 func (c *checker) leaf(b []byte, count int) error {
 	t := c.t
 	end := t.leafEnd(b)
+	side := within
+	switch {
+	case c.count == 0:
+		side = atStart
+	case c.count+count == t.Root.count:
+		side = atEnd
+	}
+	c.count += count
 	switch {
 	case count < 1:
 		return fmt.Errorf("leaf of %d elements", count)
-	case end > len(b) || !slab.Fits(end, len(b)):
+	case end > len(b) || !slab.Fits(end, len(b)) && t.tooRoomy(end, len(b), side):
 		return fmt.Errorf("leaf of %d bytes in a block of %d", end, len(b))
 	case end > leafMax[t.Shape] && count > 1:
 		return fmt.Errorf("%d elements in a leaf of %d bytes", count, end)

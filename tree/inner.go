@@ -118,6 +118,16 @@ func (in *inner) locate(rank int) (i, rest int) {
 	return i, rank
 }
 
+// locateOf is locate for the first of n elements, where count are below the node: the last ones are found at once.
+func (in *inner) locateOf(count, rank, n int) (i, rest int) {
+	if rank+n == count {
+		if last := in.count(in.n - 1); n <= last {
+			return in.n - 1, last - n
+		}
+	}
+	return in.locate(rank)
+}
+
 // end is the offset of the end of separator i among the separators, and far whether it is not stored.
 func (in *inner) end(i int) (end int, far bool) {
 	v := binary.LittleEndian.Uint16(in.b[innerHead+(4+in.width)*in.n+2*i:])

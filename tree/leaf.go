@@ -315,8 +315,13 @@ func (t *Tree) free(ref slab.Ref, blockBytes int) {
 // newLeaf makes a leaf of the packed elements a, then e, which takes size bytes or is absent if that is 0, then the packed
 // elements z.
 func (t *Tree) newLeaf(a []byte, e *Elem, size int, z []byte, even bool) slab.Ref {
+	return t.roomyLeaf(0, a, e, size, z, even)
+}
+
+// roomyLeaf is newLeaf in a block of some bytes at least.
+func (t *Tree) roomyLeaf(room int, a []byte, e *Elem, size int, z []byte, even bool) slab.Ref {
 	end := leafHead + len(a) + size + len(z)
-	ref, b := t.alloc(end)
+	ref, b := t.alloc(max(end, room))
 	setLeafHead(b, end, even)
 	at := leafHead + copy(b[leafHead:], a)
 	if size > 0 {
@@ -343,17 +348,49 @@ func (t *Tree) packLeaf(a []byte, e *Elem, size int, z []byte) slab.Ref {
 	return ref
 }
 
+// leafRoom is the size of a block for a leaf that ends at end. The first and last of several of a Sequence, where elements
+// come and go one at a time, get room for half as much again, so that few of them cost a new block.
+func (t *Tree) leafRoom(end int, side where) int {
+	if side == within || !t.roomy() {
+		return end
+	}
+	return max(end, min(end+end/2, leafMax[t.Shape]))
+}
+
+// roomy reports whether the first and the last leaf may have room.
+func (t *Tree) roomy() bool { return t.Shape == Sequence && t.Root.height > 0 }
+
+// tooRoomy reports whether a leaf that ends at end has to leave a block of have bytes that is large enough.
+func (t *Tree) tooRoomy(end, have int, side where) bool {
+	if side == within || !t.roomy() {
+		return !slab.Fits(end, have)
+	}
+	return have > slab.ClassSize(2*end)
+}
+
+// snug is a leaf without spare room, for one that is no longer the first or last.
+func (t *Tree) snug(ref slab.Ref) slab.Ref {
+	b := t.A.Bytes(ref)
+	end := t.leafEnd(b)
+	if slab.Fits(end, len(b)) {
+		return ref
+	}
+	made := t.newLeaf(b[leafHead:end], nil, 0, nil, isEven(b))
+	t.free(ref, len(b))
+	return made
+}
+
 // rewriteLeaf puts e, which takes size bytes or is absent if that is 0, in place of the packed bytes from:to of a leaf. The
 // leaf keeps its block if that has the right class.
-func (t *Tree) rewriteLeaf(ref slab.Ref, b []byte, from, to int, e *Elem, size int) slab.Ref {
+func (t *Tree) rewriteLeaf(ref slab.Ref, b []byte, from, to int, e *Elem, size int, side where) slab.Ref {
 	old := t.leafEnd(b)
 	even := from == leafHead && to == old
 	if !even && isEven(b) {
 		even = size == 0 || size == t.skip(b, leafHead)-leafHead
 	}
 	end := old - (to - from) + size
-	if !slab.Fits(end, len(b)) {
-		made := t.newLeaf(b[leafHead:from], e, size, b[to:old], even)
+	if end > len(b) || t.tooRoomy(end, len(b), side) {
+		made := t.roomyLeaf(t.leafRoom(end, side), b[leafHead:from], e, size, b[to:old], even)
 		t.free(ref, len(b))
 		return made
 	}

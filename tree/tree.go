@@ -170,12 +170,12 @@ func (t *Tree) scan(level int, ref slab.Ref, count int, key []byte) (e Elem, ran
 // At is the element of a rank, which must be below Len.
 func (t *Tree) At(rank int) Elem {
 	t.mustHave(rank, 1)
-	ref := t.Root.ref
+	ref, count := t.Root.ref, t.Root.count
 	for level := int(t.Root.height); level > 0; level-- {
 		in := t.view(ref, level)
 		var i int
-		i, rank = in.locate(rank)
-		ref = in.ref(i)
+		i, rank = in.locateOf(count, rank, 1)
+		ref, count = in.ref(i), in.count(i)
 	}
 	b := t.A.Bytes(ref)
 	e, _ := t.parse(b, t.walk(b, leafHead, rank))

@@ -16,6 +16,7 @@ type model struct {
 	tree   Tree
 	elems  []Elem
 	sorted bool
+	popped int // single elements removed, half of them by Pop
 }
 
 func newModel(t testing.TB, shape Shape) *model {
@@ -47,10 +48,17 @@ func (m *model) replace(rank int, e Elem) {
 }
 
 func (m *model) deleteRange(rank, n int) {
-	if n == 1 {
-		m.tree.Delete(rank)
-	} else {
+	switch {
+	case n != 1:
 		m.tree.DeleteRange(rank, n)
+	case m.popped%2 == 0:
+		m.popped++
+		m.tree.Delete(rank)
+	default:
+		m.popped++
+		if got := m.tree.Pop(rank, []byte("before")); string(got) != "before"+string(m.elems[rank].Val) {
+			m.t.Fatalf("Pop(%d) gives %.30q, want the value %.20q", rank, got, m.elems[rank].Val)
+		}
 	}
 	m.elems = slices.Delete(m.elems, rank, rank+n)
 }
