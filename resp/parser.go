@@ -85,6 +85,7 @@ type span struct{ start, end int }
 // Parser cuts a byte stream into requests. The zero value is ready and has Redis' default limits.
 type Parser struct {
 	limits Limits
+	strict bool // the limits may refuse what short takes
 
 	// The request in progress. Offsets count from its first byte.
 	left    int64  // arguments still missing; 0 while the header is
@@ -99,7 +100,11 @@ type Parser struct {
 }
 
 // SetLimits replaces the limits; they hold from the next length that is read on.
-func (p *Parser) SetLimits(l Limits) { p.limits = l }
+func (p *Parser) SetLimits(l Limits) {
+	p.limits = l
+	tight := func(limit int64) bool { return limit != 0 && limit < shortTotal }
+	p.strict = tight(l.MaxBulkLen) || tight(l.MaxQueryBuffer)
+}
 
 // Need returns the total length buf should have at the next call of Next for it to get any further, 0 if none is known.
 // It follows what the peer announced: a hint for reading, not a size to allocate at once.
@@ -120,6 +125,11 @@ func (p *Parser) Next(buf []byte) (args [][]byte, n int, err error) {
 	if p.left == 0 {
 		if buf[0] != '*' {
 			return p.inline(buf)
+		}
+		if p.scanned == 0 && !p.strict {
+			if args, n := p.short(buf); n > 0 {
+				return args, n, nil
+			}
 		}
 		count, ok, err := p.length(buf, errCountLine)
 		switch {
@@ -155,6 +165,53 @@ func (p *Parser) Next(buf []byte) (args [][]byte, n int, err error) {
 		p.left--
 	}
 	return p.finish(buf)
+}
+
+const (
+	// shortArgs and shortLen are how many arguments of how many bytes short takes, shortTotal is more than they can be
+	// together with what they cost. All are well below what an Untrusted peer may send.
+	shortArgs, shortLen = 9, 999
+	shortTotal          = 16 << 10
+)
+
+// short parses, in one pass and without taking notes, a request of few short arguments that is there as a whole. n is 0
+// where it is not like that, and Next has to look closer.
+func (p *Parser) short(buf []byte) (args [][]byte, n int) {
+	if len(buf) < 4 || buf[1]-'1' >= shortArgs || buf[2] != '\r' {
+		return nil, 0
+	}
+	args = p.args[:0]
+	at := 4
+	for left := buf[1] - '0'; left > 0; left-- {
+		if len(buf)-at < 6 || buf[at] != '$' {
+			return nil, 0
+		}
+		size := int(buf[at+1] - '0')
+		switch {
+		case size > 9:
+			return nil, 0
+		case buf[at+2] == '\r':
+			at += 4
+		case size == 0:
+			return nil, 0
+		default:
+			for at += 2; buf[at] != '\r'; at++ {
+				digit := int(buf[at] - '0')
+				if size = size*10 + digit; digit > 9 || size > shortLen || len(buf)-at < 4 {
+					return nil, 0
+				}
+			}
+			at += 2
+		}
+		end := at + size
+		if len(buf) < end+2 {
+			return nil, 0
+		}
+		args = append(args, buf[at:end:end])
+		at = end + 2
+	}
+	p.args = args
+	return args, at
 }
 
 // bulkHeader reads the length line of the next argument and checks it against the limits.
