@@ -10,8 +10,9 @@ const (
 	// that is kept for others.
 	minBuffer = 16 << 10
 	maxBuffer = 4 << 20
-	// keptBuffers bounds how many are kept, keptBytes their bytes together.
-	keptBuffers = 32
+	// keptBuffers bounds how many are kept, as many as one turn of an event loop
+	// may borrow; keptBytes bounds their bytes together.
+	keptBuffers = 256
 	keptBytes   = 16 << 20
 )
 
@@ -26,6 +27,18 @@ type buffers struct {
 
 // get is an empty buffer with room for n bytes.
 func (p *buffers) get(n int) []byte {
+	if b := p.take(n); b != nil {
+		return b
+	}
+	size := minBuffer
+	for size < n && size < maxBuffer {
+		size *= 2
+	}
+	return make([]byte, 0, max(size, n))
+}
+
+// take is a buffer that is kept, with room for n bytes, or nil.
+func (p *buffers) take(n int) []byte {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for i := len(p.free) - 1; i >= 0; i-- {
@@ -35,11 +48,7 @@ func (p *buffers) get(n int) []byte {
 			return b
 		}
 	}
-	size := minBuffer
-	for size < n && size < maxBuffer {
-		size *= 2
-	}
-	return make([]byte, 0, max(size, n))
+	return nil
 }
 
 // put takes a buffer back, wherever it came from.

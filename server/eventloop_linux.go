@@ -32,6 +32,10 @@ type eventLoop struct {
 	byFD  []*loopConn
 
 	lingering map[*loopConn]struct{}
+	// answered are the connections that may have output since the turn began. It
+	// leaves at its end: whoever waits for it then finds more to do at once, and
+	// is woken once, which costs more than a small command.
+	answered []*loopConn
 
 	wasWoken []*loopConn // empty but while its turn runs: the other half of woken
 
@@ -146,6 +150,7 @@ func (l *eventLoop) run() {
 			l.handle(&events[i])
 		}
 		l.runQueue()
+		l.flushAnswered()
 		l.endLingering()
 	}
 	l.mu.Lock()
@@ -226,6 +231,18 @@ func (l *eventLoop) runQueue() {
 	l.wasWoken = woken[:0]
 }
 
+// flushAnswered sends what this turn's commands have replied.
+func (l *eventLoop) flushAnswered() {
+	for _, c := range l.answered {
+		c.flushes = false
+		if !c.closed {
+			c.flush()
+		}
+	}
+	clear(l.answered)
+	l.answered = l.answered[:0]
+}
+
 // untilLinger is how many milliseconds may pass until a reader is given up, -1
 // for ever.
 func (l *eventLoop) untilLinger() int {
@@ -261,6 +278,7 @@ type loopConn struct {
 	fd   int
 
 	queued     atomic.Bool // it is in loop.woken
+	flushes    bool        // it is in loop.answered
 	joined     bool        // the loop knows the socket
 	closed     bool
 	inputEnded bool
@@ -287,7 +305,7 @@ func (c *loopConn) resume() {
 		return
 	}
 	c.sess.Resume()
-	c.flush()
+	c.answer()
 }
 
 // join begins to look at the socket; false where the server stops or the
@@ -331,7 +349,15 @@ func (c *loopConn) read() {
 	default:
 		c.sess.Feed(c.loop.buf[:n])
 	}
-	c.flush()
+	c.answer()
+}
+
+// answer has the output sent at the end of the turn.
+func (c *loopConn) answer() {
+	if !c.flushes {
+		c.flushes = true
+		c.loop.answered = append(c.loop.answered, c)
+	}
 }
 
 // errno spares the comparison of errors as interfaces.
