@@ -247,6 +247,19 @@ type Ctx struct {
 	block *Block
 }
 
+// Begin makes c that of a new command of the same session, outside of EXEC. It
+// writes no more than differs.
+func (c *Ctx) Begin(args [][]byte, row *Row, db int) {
+	c.Args, c.DB = args, db
+	if c.Row != row {
+		c.Row = row
+	}
+	c.InExec, c.Woken = Off, Off
+	if c.block != nil {
+		c.block = nil
+	}
+}
+
 // Key is argument i as a key of the session's database.
 func (c *Ctx) Key(i int) engine.Key { return engine.Key{DB: c.DB, Name: c.Args[i]} }
 

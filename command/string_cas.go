@@ -76,6 +76,7 @@ func cas(c *Ctx) {
 		c.Out.Null()
 		return
 	}
+	c.Tx.ShowsStamps()
 	s := c.setString(k, c.Args[3], exp, t)
 	c.token(func(put func(clock.Stamp)) { c.Tx.ShowStamp(s, put) })
 }

@@ -298,6 +298,9 @@ func (c *Ctx) Scope(dst []engine.Key) []engine.Key {
 	}
 	if c.Row.plainKeys {
 		s := &c.Row.Keys[0]
+		if s.Last == 0 && s.Index < len(c.Args) { // as most have it
+			return append(dst, c.Key(s.Index))
+		}
 		last := s.last(s.Index, len(c.Args))
 		for i := s.Index; i <= last && i < len(c.Args); i += s.Step {
 			dst = append(dst, c.Key(i))

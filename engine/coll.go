@@ -174,9 +174,12 @@ type editing struct {
 	made bool
 }
 
+// undoes reports whether the change may have to be undone.
+func (m *editing) undoes() bool { return m.t != nil && !m.t.direct }
+
 // insert, replace and remove are the only changes of trees; each can be undone.
 func (m *editing) insert(tr *tree.Tree, rank int, el tree.Elem) {
-	if m.t != nil {
+	if m.undoes() {
 		m.t.logUndo(collUndo{kind: undoInsert, x: m.x, tr: tr, rank: rank})
 	}
 	tr.Insert(rank, el)
@@ -189,7 +192,7 @@ func (m *editing) replace(tr *tree.Tree, rank int, el tree.Elem) {
 // overwrite is replace where was, which is at the rank, was just found. A value
 // that stays as long is written where it lies.
 func (m *editing) overwrite(tr *tree.Tree, rank int, was, el tree.Elem) {
-	if m.t != nil {
+	if m.undoes() {
 		m.t.logUndo(collUndo{kind: undoReplace, x: m.x, tr: tr, rank: rank, was: m.t.keep(was)})
 	}
 	if len(was.Val) == len(el.Val) && string(was.Ext) == string(el.Ext) && string(was.Key) == string(el.Key) {
@@ -212,17 +215,36 @@ func (m *editing) remove(tr *tree.Tree, rank int) (was tree.Elem) {
 func (m *editing) removeFound(tr *tree.Tree, rank int, was tree.Elem) tree.Elem {
 	if m.t != nil {
 		was = m.t.keep(was)
+	}
+	if m.undoes() {
 		m.t.logUndo(collUndo{kind: undoRemove, x: m.x, tr: tr, rank: rank, was: was})
 	}
 	tr.Delete(rank)
 	return was
 }
 
+// pop is remove for the value alone, which lives as long as the tx and is not nil.
+func (m *editing) pop(tr *tree.Tree, rank int) []byte {
+	if m.undoes() {
+		if val := m.remove(tr, rank).Val; val != nil {
+			return val
+		}
+		return []byte{}
+	}
+	t := m.t
+	if t.kept == nil {
+		t.kept = make([]byte, 0, 1024)
+	}
+	start := len(t.kept)
+	t.kept = tr.Pop(rank, t.kept)
+	return t.kept[start:len(t.kept):len(t.kept)]
+}
+
 func (m *editing) removeRange(tr *tree.Tree, rank, n int) {
 	if n <= 0 {
 		return
 	}
-	if m.t != nil {
+	if m.undoes() {
 		at := rank
 		tr.Ascend(rank, func(el tree.Elem) bool {
 			m.t.logUndo(collUndo{kind: undoRemove, x: m.x, tr: tr, rank: rank, was: m.t.keep(el)})
@@ -498,7 +520,11 @@ const (
 	undoMove
 )
 
-func (t *Tx) logUndo(u collUndo) { t.collUndo = append(t.collUndo, u) }
+func (t *Tx) logUndo(u collUndo) {
+	if !t.direct {
+		t.collUndo = append(t.collUndo, u)
+	}
+}
 
 // quiet takes the stamp of an op that nobody consumes, and reports whether it is
 // one: then the op need not be made.
@@ -636,7 +662,11 @@ func (t *Tx) editingOf(u *undo, typ op.Type, live bool) *editing {
 	}
 	t.toFront(u.x, c)
 	t.touchMade(u.x, live)
-	u.x.editing = editing{e: t.e, t: t, p: t.p, s: u.s, tb: u.t, db: u.db, x: u.x, c: u.x.coll, made: !live}
+	if m := &u.x.editing; m.x != u.x || m.c != u.x.coll || m.p != t.p || m.t != t || m.tb != u.t || !live || m.made {
+		*m = editing{e: t.e, t: t, p: t.p, s: u.s, tb: u.t, db: u.db, x: u.x, c: u.x.coll, made: !live}
+	} else {
+		m.sees, m.floors = nil, nil // the rest is as it was
+	}
 	return &u.x.editing
 }
 
@@ -701,6 +731,9 @@ func (m *editing) done(k Key) {
 
 // edited is the newest undo record of x.
 func (t *Tx) edited(x *entry) *undo {
+	if t.direct {
+		return &t.one
+	}
 	for i := len(t.undo) - 1; i >= 0; i-- {
 		if t.undo[i].x == x {
 			return &t.undo[i]
@@ -893,6 +926,7 @@ func (m *editing) tooMany(n int) bool {
 // putWhole makes whole the content of k, whatever was there. Its members are
 // copied.
 func (t *Tx) putWhole(k Key, whole *op.Coll, deadlineMs int64) {
+	t.sole = false // who asks changedHere is told
 	u := t.editBlind(k)
 	live := u.x.exists() && !t.expired(&u.x.state)
 	t.endFormer(u)

@@ -184,7 +184,7 @@ type Stats struct {
 }
 
 type shard struct {
-	mu    sync.Mutex
+	mu    shardLock
 	index int
 	dbs   []*table // by stored database, nil until used
 	dirty pieces[RowKey]

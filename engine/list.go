@@ -149,10 +149,7 @@ func (t *Tx) ListPop(k Key, end End) (val []byte, left int, err error) {
 		m.givePlaces()
 		m.emitTake(op.Main, bytes.Clone(placeOf(m.c.main.At(at).Ext)))
 	}
-	val = m.remove(&m.c.main, at).Val
-	if val == nil {
-		val = []byte{}
-	}
+	val = m.pop(&m.c.main, at)
 	m.listForm()
 	if !m.mergesList() {
 		m.emitCut(at, 1)

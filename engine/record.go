@@ -474,7 +474,7 @@ func (e *Engine) store(t *table, x *entry, p *Params) {
 		x.state.Value = nil
 		return
 	}
-	if x.coll == nil && x.ref != 0 && !p.Merging && x.rewrite(t, was) {
+	if x.ref != 0 && !p.Merging && x.rewrite(t, was) {
 		return
 	}
 	t.adopt(x.coll, x.key)
@@ -515,10 +515,13 @@ func (e *Engine) store(t *table, x *entry, p *Params) {
 	}
 }
 
-// rewrite writes a short string over one of the same length, where the record
-// says no more than before, and reports whether it could. was are the flags of
-// the record.
+// rewrite writes a short string, or what there is of a collection, over one of
+// the same length, where the record says no more than before, and reports
+// whether it could. was are the flags of the record.
 func (x *entry) rewrite(t *table, was recFlags) bool {
+	if x.coll != nil {
+		return x.rewriteColl(t, was)
+	}
 	s, now := &x.state, x.flags&kept|fLive
 	deadline := deadlineOf(s)
 	if deadline != 0 {
@@ -540,6 +543,39 @@ func (x *entry) rewrite(t *table, was recFlags) bool {
 	v := r.b[at : at+n : at+n]
 	copyTo(v, s.Value)
 	s.Value, x.valueAt = v, at
+	return true
+}
+
+// rewriteColl is rewrite for a collection.
+func (x *entry) rewriteColl(t *table, was recFlags) bool {
+	c, now := x.coll, x.flags&kept&^fText|fLive|fColl
+	if c.fieldTTLs > 0 {
+		now |= fFields
+	}
+	deadline := deadlineOf(&x.state)
+	if deadline != 0 {
+		now |= fDeadline
+	}
+	if (was^now)&^(kept&^fText) != 0 || now&fToken != 0 || c.gone() || len(x.others) > 0 || !plain(&x.state, c) {
+		return false
+	}
+	b := c.append(x.enc[:0])
+	r := t.rec(x.ref)
+	k, n, at := r.lengths()
+	if n != len(b) {
+		return false
+	}
+	t.adopt(c, x.key)
+	r.setWord(x.word)
+	r.setFlags(now)
+	x.key, x.keyAt = r.b[at:at+k:at+k], at
+	at += k
+	if now&fDeadline != 0 {
+		putDeadline(r.b[at:], deadline)
+		at += deadLen
+	}
+	x.valueAt = at
+	copy(r.b[at:], b)
 	return true
 }
 
@@ -616,13 +652,15 @@ func (x *entry) patch(o *op.Op) bool {
 // open and append are how a collection rests in its record. open returns what
 // follows it.
 func (c *content) open(t *table, b []byte) (rest []byte) {
-	*c = content{typ: op.Type(b[0] &^ collMore), form: form(b[1] & collForm), away: b[1]&collAway != 0}
+	// Field by field: content is large, and this is on the road of every command.
+	c.typ, c.form, c.away, c.behind = op.Type(b[0]&^collMore), form(b[1]&collForm), b[1]&collAway != 0, false
 	shape := tree.Keyed
 	if c.typ == op.TypeList {
 		shape = tree.Sequence
 	}
 	a, more := t.arena, b[1]
 	b = b[2:]
+	c.annex = nil
 	if more&collAnnex != 0 {
 		n, m := binary.Uvarint(b)
 		c.annex = t.annexes[n-1]
@@ -630,6 +668,7 @@ func (c *content) open(t *table, b []byte) (rest []byte) {
 	}
 	c.main, c.aux = tree.Tree{A: a, Shape: shape}, tree.Tree{A: a, Shape: tree.Keyed}
 	c.hidden = tree.Tree{A: a, Shape: tree.Keyed}
+	c.meta, c.fieldTTLs, c.nextFieldMs, c.digest, c.asOf, c.view = nil, 0, 0, 0, 0, Scored{}
 	if c.away {
 		c.digest = binary.LittleEndian.Uint64(b)
 		b = b[digestLen:]

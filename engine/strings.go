@@ -100,9 +100,12 @@ func (t *Tx) touch(x *entry, on func(lru.Policy, lru.Word, int64, uint32, lru.Pa
 	case t.p.Policy.Kind() == lru.KindTinyLFU:
 		t.setWord(x, t.e.wordUsed(x, t.now))
 	default:
-		t.setWord(x, on(t.p.Policy, x.word, t.now, uint32(x.hash>>16)^uint32(t.now)*0x9e3779b1, t.p.LRU))
+		t.setWord(x, on(t.p.Policy, x.word, t.now, t.dice(x.hash), t.p.LRU))
 	}
 }
+
+// dice is as good as random for the use of a key at this time.
+func (t *Tx) dice(hash uint64) uint32 { return uint32(hash>>16) ^ uint32(t.now)*0x9e3779b1 }
 
 // setWord notes a use at once: a use is not undone.
 func (t *Tx) setWord(x *entry, w lru.Word) {
@@ -131,6 +134,9 @@ func (t *Tx) SetString(k Key, val []byte, exp Expiry) clock.Stamp {
 
 // setOwned is SetString with flags of the record.
 func (t *Tx) setOwned(k Key, val []byte, exp Expiry, flags recFlags) clock.Stamp {
+	if t.sole && t.setOver(k, val, exp, flags) {
+		return unstamped
+	}
 	u := t.editBlind(k)
 	s := &u.x.state
 	live := u.x.exists() && !t.expired(s)
@@ -168,6 +174,28 @@ func (t *Tx) setOwned(k Key, val []byte, exp Expiry, flags recFlags) clock.Stamp
 	t.touchMade(u.x, live)
 	t.done(k, u)
 	return st
+}
+
+// setOver is setOwned where the new value is written over the old one.
+func (t *Tx) setOver(k Key, val []byte, exp Expiry, flags recFlags) bool {
+	plain := exp == Expiry{}
+	if exp.kind == expiryAt || plain && t.p.DefaultTTLMs > 0 {
+		return false
+	}
+	s, r, old, ok := t.standing(k)
+	if !ok || len(old) != len(val) || plain && r.has(fDeadline) {
+		return false
+	}
+	switch {
+	case !t.p.Recording:
+		t.ops.Stamp()
+	case plain:
+		t.ops.Set(r.t.db, k.Name, val, 0)
+	default:
+		t.ops.SetValue(r.t.db, k.Name, val)
+	}
+	t.writeOver(s, r, old, val, flags)
+	return true
 }
 
 func (t *Tx) expired(s *op.KeyState) bool { return expiredAt(s, t.now) }
@@ -343,6 +371,9 @@ func (t *Tx) undoPatches() {
 // Incr adds delta to the integer under k and returns the sum. A missing key
 // counts as 0.
 func (t *Tx) Incr(k Key, delta int64) (int64, error) {
+	if sum, done, err := t.incrOver(k, delta); done || err != nil {
+		return sum, err
+	}
 	x, err := t.stringValue(k)
 	if err != nil {
 		return 0, err
@@ -366,6 +397,34 @@ func (t *Tx) Incr(k Key, delta int64) (int64, error) {
 		t.setOwned(k, t.keepBytes(appendInt(text[:0], sum)), modify, 0)
 	}
 	return sum, nil
+}
+
+// incrOver is Incr where the sum is written over the number; done is false where
+// it cannot be.
+func (t *Tx) incrOver(k Key, delta int64) (sum int64, done bool, err error) {
+	s, r, old, ok := t.standing(k)
+	if !ok {
+		return 0, false, nil
+	}
+	cur, isInt := parseInt(old)
+	if !isInt {
+		return 0, false, ErrNotInteger
+	}
+	if sum, err = addInt(cur, delta); err != nil {
+		return 0, false, err
+	}
+	var text [20]byte
+	val := appendInt(text[:0], sum)
+	if len(val) != len(old) {
+		return 0, false, nil
+	}
+	if t.p.Recording {
+		t.ops.SetValue(r.t.db, k.Name, val)
+	} else {
+		t.ops.Stamp()
+	}
+	t.writeOver(s, r, old, val, 0)
+	return sum, true, nil
 }
 
 // IncrFloat adds delta, the text of a number, to the number under k and

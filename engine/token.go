@@ -42,6 +42,9 @@ func (t *Tx) ShowToken(k Key, fn func(token clock.Stamp)) bool {
 	return true
 }
 
+// ShowsStamps says, ahead of a change, that ShowStamp will be asked for its stamp.
+func (t *Tx) ShowsStamps() { t.sole = false }
+
 // ShowStamp hands s, which a method of this tx returned, to fn under the locks
 // once the batch has its stamps.
 func (t *Tx) ShowStamp(s clock.Stamp, fn func(clock.Stamp)) {
@@ -60,6 +63,7 @@ func (t *Tx) ShowStamp(s clock.Stamp, fn func(clock.Stamp)) {
 // giveStamp writes the value of k anew, so that it has a stamp of its own and
 // keeps it: where no sibling is configured, values have none until asked.
 func (t *Tx) giveStamp(k Key) *entry {
+	t.ShowsStamps()
 	u := t.edit(k)
 	val := u.x.state.Value
 	u.x.state.ValueStamp = t.emit(func(b *op.Builder) clock.Stamp { return b.SetValue(u.db, u.x.key, val) })

@@ -25,6 +25,9 @@ type Scope struct {
 	// Walk locks nothing at first: for commands that only read, shard by
 	// shard (SCAN, KEYS, DBSIZE).
 	Walk bool
+	// Sole: Keys is one key, and fn is one command about it. Once it has begun
+	// to change that nothing makes it run again: see Tx.direct.
+	Sole bool
 }
 
 // Tx is the only door to data. It belongs to one session and is used again and
@@ -41,11 +44,17 @@ type Tx struct {
 	NoTouch bool
 
 	locked []int // shard numbers, ascending
+	home   home
 	world  bool
 	walk   bool
-	ops    op.Builder
-	undo   []undo
-	tables []tableUndo
+	// sole says that changes may be direct, direct that the one under way is. It
+	// is made at once and not undone, which spares small commands half of their
+	// cost: nothing that could end the run comes after it.
+	sole, direct bool
+	one          undo // of a direct change
+	ops          op.Builder
+	undo         []undo
+	tables       []tableUndo
 	// dbMapWas is the database map before the first SwapDB of this tx.
 	dbMapWas []int
 	// flushed are the stored databases whose rows this tx made void.
@@ -139,6 +148,7 @@ func (t *Tx) Run(sc Scope, nowMs int64, fn func(*Tx)) (err error) {
 	t.acquire(sc)
 	t.now = nowMs
 	t.begin()
+	t.sole = sc.Sole && !t.p.Merging && t.p.MaxTTLMs == 0
 	done := false
 	defer func() {
 		if !done {
@@ -146,9 +156,13 @@ func (t *Tx) Run(sc Scope, nowMs int64, fn func(*Tx)) (err error) {
 		}
 	}()
 	fn(t)
-	t.serveWaiters()
-	t.commit()
-	t.endWaits()
+	if t.sole && t.isDirect() {
+		t.commitDirect()
+	} else {
+		t.serveWaiters()
+		t.commit()
+		t.endWaits()
+	}
 	t.finish()
 	done = true
 	return nil
@@ -158,6 +172,7 @@ func (t *Tx) Run(sc Scope, nowMs int64, fn func(*Tx)) (err error) {
 // has to be run again.
 func (t *Tx) failed(why any) error {
 	t.rollback()
+	t.home.leave()
 	t.resumeWaits()
 	t.finish()
 	switch need := why.(type) {
@@ -189,6 +204,7 @@ func (t *Tx) CommitSoFar() {
 
 func (t *Tx) acquire(sc Scope) {
 	t.locked = t.locked[:0]
+	t.home.key = nil
 	t.world, t.walk = sc.World, sc.Walk && !sc.World
 	switch {
 	case t.world:
@@ -198,9 +214,7 @@ func (t *Tx) acquire(sc Scope) {
 		}
 	case t.walk:
 	case len(sc.Keys) == 1:
-		s := t.e.shardOf(t.e.hash(sc.Keys[0].Name))
-		s.mu.Lock()
-		t.locked = append(t.locked, s.index)
+		t.locked = append(t.locked, t.goHome(sc.Keys[0].Name))
 	default:
 		for _, k := range sc.Keys {
 			t.locked = append(t.locked, t.e.shardOf(t.e.hash(k.Name)).index)
@@ -220,6 +234,7 @@ func (t *Tx) finish() {
 		t.e.shards[i].mu.Unlock()
 	}
 	t.locked = t.locked[:0]
+	t.home.key = nil
 	t.p = nil
 }
 
@@ -229,8 +244,12 @@ func (t *Tx) forget() {
 		t.opened = t.opened[:maxOpened]
 	}
 	t.used, t.looked = 0, nil
+	t.direct = false
 	if t.ops.Len() == 0 && len(t.undo)+len(t.tables)+len(t.hooks) == 0 {
 		return // nothing was changed
+	}
+	if len(t.undo)+len(t.tables) > 0 {
+		t.home.leave()
 	}
 	t.undo = reuse(t.undo)
 	t.tables, t.dbMapWas, t.flushed = reuse(t.tables), nil, t.flushed[:0]
@@ -248,6 +267,10 @@ func (t *Tx) forget() {
 	t.unplaced = reuse(t.unplaced)
 	t.frees = reuse(t.frees)
 	t.moves = reuse(t.moves)
+	t.emptyKept()
+}
+
+func (t *Tx) emptyKept() {
 	if cap(t.kept) > 64<<10 {
 		t.kept = nil
 	}
@@ -308,12 +331,7 @@ func (t *Tx) commit() {
 		}
 	}
 	t.noteMoves()
-	for i := range t.frees {
-		if f := &t.frees[i]; !f.t.dropped {
-			f.t.free(&f.c)
-			t.e.use(f.t)
-		}
-	}
+	t.freeTrees()
 	for _, h := range t.hooks {
 		h()
 	}
@@ -328,6 +346,16 @@ func (t *Tx) commit() {
 	}
 	for i := range t.tables {
 		t.e.discard(t.tables[i].t)
+	}
+}
+
+// freeTrees frees what the tx has made useless.
+func (t *Tx) freeTrees() {
+	for i := range t.frees {
+		if f := &t.frees[i]; !f.t.dropped {
+			f.t.free(&f.c)
+			t.e.use(f.t)
+		}
 	}
 }
 
@@ -454,6 +482,9 @@ func (t *Tx) stored(db int) int { return t.e.dbMap[db] }
 
 // locate is the place of a key: its shard must be locked.
 func (t *Tx) locate(k Key) (*shard, *table, uint64) {
+	if h := &t.home; h.is(k) {
+		return h.s, t.e.table(h.s, t.stored(k.DB)), h.hash
+	}
 	h := t.e.hash(k.Name)
 	s := t.e.shardOf(h)
 	if !t.world && !t.holds(s) {
@@ -536,18 +567,21 @@ func (t *Tx) lookup(k Key) *entry {
 		}
 		return u.x
 	}
-	r, ok := tb.find(h, k.Name)
-	if !ok || !r.has(fLive) {
-		return nil
-	}
-	if r.expired(t.now) {
-		if len(t.undo) == 0 && !t.e.announces(r, t.p) {
-			t.e.reclaim(s, tb, t.stored(k.DB), r, t.now)
+	x := t.standingOpen(k, tb)
+	if x == nil {
+		r, ok := tb.find(h, k.Name)
+		if !ok || !r.has(fLive) {
+			return nil
 		}
-		return nil
+		if r.expired(t.now) {
+			if len(t.undo) == 0 && !t.e.announces(r, t.p) {
+				t.home.leave()
+				t.e.reclaim(s, tb, t.stored(k.DB), r, t.now)
+			}
+			return nil
+		}
+		x = t.openedFor(k, r, h)
 	}
-	x := t.fresh()
-	x.open(t.e, r, h)
 	t.looked = x
 	return x
 }
@@ -591,6 +625,7 @@ func (t *Tx) editBlind(k Key) *undo {
 
 // openFor is the entry of k for edit and editBlind.
 func (t *Tx) openFor(k Key) *undo {
+	t.direct = false
 	s, tb, h := t.locate(k)
 	if u := t.changedEntry(tb, h, k.Name); u != nil {
 		u.uncapped = false
@@ -599,16 +634,25 @@ func (t *Tx) openFor(k Key) *undo {
 	x, live := t.looked, true
 	t.looked = nil
 	if x == nil || x.hash != h || x.t != tb || string(x.key) != string(k.Name) {
-		x = t.fresh()
+		x = t.standingOpen(k, tb)
+	}
+	if x == nil {
 		r, ok := tb.find(h, k.Name)
 		if !ok {
+			x = t.fresh()
 			*x = entry{hash: h, key: k.Name, t: tb, word: t.p.Policy.Init(t.now)}
 			return t.remember(k, s, x)
 		}
-		x.open(t.e, r, h)
+		x = t.openedFor(k, r, h)
 		live = r.has(fLive)
 	}
 	t.needAway(x, tb.db)
+	if t.sole && live && t.lasts(s, x) {
+		t.direct = true
+		u := &t.one
+		u.s, u.t, u.num, u.db, u.x, u.stood = s, tb, k.DB, tb.db, x, true
+		return u
+	}
 	u := t.remember(k, s, x)
 	if x.coll != nil || t.p.Merging { // else nobody asks
 		u.was = entryState{state: x.state, coll: x.coll, others: x.others, word: x.word, flags: x.flags}
@@ -616,14 +660,27 @@ func (t *Tx) openFor(k Key) *undo {
 	return t.begins(k, u, live)
 }
 
+// lasts reports whether a direct change of x, which is live, would do: nobody asks
+// for what it was, nobody waits for it, and its stamp says nothing.
+func (t *Tx) lasts(s *shard, x *entry) bool {
+	return len(s.watches)+len(s.waits)+len(x.t.walks) == 0 && x.flags&(fOnDisk|fToken) == 0 &&
+		plain(&x.state, x.coll) && !x.shared() && !t.expired(&x.state)
+}
+
 // done completes a change: watchers and waiters will hear of it.
 func (t *Tx) done(k Key, u *undo) {
 	if !t.expired(&u.x.state) {
 		u.x.flags &^= fTold
 	}
+	t.changes++
+	if t.direct {
+		t.direct = false
+		t.e.put(u.s, u.t, u.db, u.x, t.p)
+		t.home.stored(u.x)
+		return
+	}
 	u.changed = true
 	t.appeared(k, u)
-	t.changes++
 	if len(u.s.watches)+len(u.s.waits) > 0 {
 		t.changed = append(t.changed, Key2{DB: k.DB, Key: string(u.x.key)})
 	}

@@ -45,7 +45,7 @@ func (s *Session) execute(args [][]byte) bool {
 		return s.replied()
 	}
 	s.tally.turnTo(&s.n.stats, row)
-	s.ctx = command.Ctx{Args: args, Row: row, Out: &s.out, DB: int(s.pub.db.Load()), Sess: s, Host: s.n}
+	s.ctx.Begin(args, row, int(s.pub.db.Load()))
 	rejection, why := s.gate(row)
 	switch {
 	case why != notParked:
@@ -110,6 +110,7 @@ func (s *Session) call(row *command.Row) bool {
 	if !sc.World && !sc.Walk {
 		s.keys = s.ctx.Scope(s.keys[:0])
 		sc.Keys, sc.Walk = s.keys, len(s.keys) == 0
+		sc.Sole = len(s.keys) == 1
 	}
 	ran := s.run(sc, s.runFn)
 	s.forgetKeys()

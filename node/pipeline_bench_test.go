@@ -39,6 +39,8 @@ func BenchmarkPipeline(b *testing.B) {
 		{"INCR", "INCR counter:__rand_int__", nil},
 		{"LPUSH", "LPUSH mylist VXK", fill(1)},
 		{"RPUSH", "RPUSH mylist VXK", fill(1)},
+		{"LPOP", "LPOP mylist", fill(maxList)},
+		{"RPOP", "RPOP mylist", fill(maxList)},
 		{"LPUSH+LPOP", "LPUSH mylist VXK\nLPOP mylist", fill(maxList)},
 		{"RPUSH+RPOP", "RPUSH mylist VXK\nRPOP mylist", fill(maxList)},
 		{"SADD+SPOP", "SADD myset element:__rand_int__\nSPOP myset", nil},

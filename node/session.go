@@ -136,6 +136,7 @@ func (n *Node) Connect(info ConnInfo, wake func()) *Session {
 	now := n.wall.NowMs()
 	s := &Session{n: n, info: info, createdMs: now, wake: wake, tx: n.engine.NewTx()}
 	s.runFn = s.runTx
+	s.ctx = command.Ctx{Out: &s.out, Sess: s, Host: n}
 	s.pub.proto.Store(2)
 	s.pub.queued.Store(-1)
 	s.pub.lastMs.Store(now)
