@@ -95,6 +95,7 @@ type StreamMaker struct {
 	meta   streamMeta
 	groups map[uint32]bool
 	taken  map[[2]uint32]bool // numbers of groups and their consumers
+	begins bool               // the next entry begins a node
 }
 
 // MakeStream begins.
@@ -105,13 +106,16 @@ func MakeStream() *StreamMaker {
 	}
 }
 
-// Add appends an entry of names and values in turn; it begins a node of Redis'
-// or does not.
-func (m *StreamMaker) Add(id StreamID, items [][]byte, begins bool) {
+// BeginNode says that the next entry begins another node of Redis'.
+func (m *StreamMaker) BeginNode() { m.begins = true }
+
+// Add appends an entry of names and values in turn.
+func (m *StreamMaker) Add(id StreamID, items [][]byte) {
 	flags := byte(0)
-	if begins || m.meta.nodes == 0 {
+	if m.begins || m.meta.nodes == 0 {
 		flags = entryStartsNode
 		m.meta.nodes++
+		m.begins = false
 	}
 	m.coll.Elem[op.Main] = append(m.coll.Elem[op.Main], op.Elem{Key: id.append(nil), Val: appendEntry(nil, flags, items)})
 }

@@ -37,7 +37,10 @@ func timed(name, val string, ms int64) op.Elem {
 func stream() *op.Coll {
 	m := engine.MakeStream()
 	for i := range uint64(250) {
-		m.Add(engine.StreamID{Ms: 5, Seq: i + 1}, [][]byte{[]byte("f"), {byte(i)}}, i%100 == 0)
+		if i%100 == 0 {
+			m.BeginNode()
+		}
+		m.Add(engine.StreamID{Ms: 5, Seq: i + 1}, [][]byte{[]byte("f"), {byte(i)}})
 	}
 	m.Tail(engine.StreamID{Ms: 5, Seq: 201}, [][]byte{[]byte("f"), nil}, 50, 0, 568)
 	g := m.Group([]byte("g"), engine.StreamID{Ms: 5, Seq: 7}, 7)

@@ -68,7 +68,12 @@ func pending(p *engine.StreamPending) rdb.StreamPending {
 
 func streamColl(v *rdb.Stream) (*op.Coll, error) {
 	m := engine.MakeStream()
-	if err := rdb.Each(v.Entries, func(e rdb.StreamEntry) { m.Add(fromID(e.ID), e.Fields, e.Begins) }); err != nil {
+	if err := rdb.Each(v.Entries, func(e rdb.StreamEntry) {
+		if e.Begins {
+			m.BeginNode()
+		}
+		m.Add(fromID(e.ID), e.Fields)
+	}); err != nil {
 		return nil, err
 	}
 	if t := v.Tail; t.Entries > 0 {
