@@ -8,13 +8,6 @@ import (
 	"github.com/tidwall/redcon"
 )
 
-// maxKeptBuffer bounds the bytes a Writer keeps allocated across Reset in any case, maxUsedBuffer those that it keeps
-// because half of them were in use.
-const (
-	maxKeptBuffer = 64 << 10
-	maxUsedBuffer = 256 << 10
-)
-
 // Writer collects the replies of one session in a growing buffer that it owns. The zero value speaks RESP2 with the
 // formats of Redis 7.2. Containers are written as a header followed by their elements; it is the caller who sees that
 // as many follow as were announced.
@@ -54,13 +47,8 @@ func (w *Writer) Truncate(n int) {
 // Bytes returns the bytes collected. They belong to the Writer and are valid until the next call that changes it.
 func (w *Writer) Bytes() []byte { return w.buf }
 
-// Reset drops the bytes collected and keeps a buffer of moderate size for reuse.
-func (w *Writer) Reset() {
-	if n := cap(w.buf); n > maxKeptBuffer && (n > maxUsedBuffer || len(w.buf) < n/2) {
-		w.buf = nil
-	}
-	w.buf = w.buf[:0]
-}
+// Reset drops the bytes collected and keeps the buffer.
+func (w *Writer) Reset() { w.buf = w.buf[:0] }
 
 // Take hands the buffer with the bytes collected over to the caller and leaves the Writer empty.
 func (w *Writer) Take() []byte {
