@@ -1,6 +1,7 @@
 package command
 
 import (
+	"bytes"
 	"fmt"
 	"hash/fnv"
 	"math"
@@ -157,6 +158,14 @@ func await[T any](c *Ctx, work func() (T, error)) (v T, ok bool) {
 	return result.(T), true
 }
 
+// lastingKey is Key for work that is awaited: input may overwrite the request
+// meanwhile.
+func (c *Ctx) lastingKey(i int) engine.Key {
+	k := c.Key(i)
+	k.Name = bytes.Clone(k.Name)
+	return k
+}
+
 // awaitOK is await of work without a result; the reply is OK.
 func awaitOK(c *Ctx, work func() error) {
 	if _, ok := await(c, func() (struct{}, error) { return struct{}{}, work() }); ok {
@@ -174,7 +183,7 @@ func debugDigestValue(c *Ctx) {
 	host := c.Host
 	keys := make([]engine.Key, 0, len(c.Args)-2)
 	for i := range c.Args[2:] {
-		keys = append(keys, c.Key(i+2))
+		keys = append(keys, c.lastingKey(i+2))
 	}
 	list, ok := await(c, func() ([]string, error) { return host.Debug().DigestValues(keys) })
 	if !ok {
@@ -220,7 +229,7 @@ func tableText(elements int) string {
 
 // objectOf is OBJECT and HTSTATS-KEY's view of the key at argument 2.
 func objectOf(c *Ctx) (ObjectInfo, bool) {
-	host, k := c.Host, c.Key(2)
+	host, k := c.Host, c.lastingKey(2)
 	return await(c, func() (ObjectInfo, error) { return host.Debug().Object(k) })
 }
 

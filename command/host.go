@@ -38,7 +38,8 @@ type Session interface {
 	// Await runs work that may block while the session is parked. The handler,
 	// which must be a Control row's and not run inside EXEC, returns without a
 	// reply and is called anew once the work has ended; then done is set, and
-	// the rest is what the work came to.
+	// the rest is what the work came to. The work must not use the words of the
+	// request, nor the Ctx: both are gone while it runs.
 	Await(work func() (any, error)) (done bool, result any, err error)
 	// SleepUntil parks the session: the reply to the running command leaves,
 	// and the next command runs, at that time.

@@ -168,3 +168,23 @@ func TestDigestOfTypes(t *testing.T) {
 		}
 	}
 }
+
+// TestDebugWhileInputComes: the work of a command that parks begins when the
+// memory of its request has been used for other input.
+func TestDebugWhileInputComes(t *testing.T) {
+	r := newSaveRig(t, "appendonly no", "enable-debug-command yes")
+	r.do("SET abcdefgh 1", "SADD bcdefghi a")
+	ask := func(request string) string {
+		input := []byte(request + "\r\n")
+		r.s.Feed(input)
+		for i := range input {
+			input[i] = 'z'
+		}
+		return r.run()
+	}
+	for _, request := range []string{"DEBUG DIGEST-VALUE abcdefgh bcdefghi nosuch", "DEBUG OBJECT abcdefgh", "DEBUG HTSTATS-KEY bcdefghi"} {
+		if got, want := ask(request), r.do(request)+r.run(); got != want {
+			t.Errorf("%s: %q, want %q", request, got, want)
+		}
+	}
+}
