@@ -266,6 +266,13 @@ func TestOverflow(t *testing.T) {
 			if !f.Signed {
 				set.SetUint64(uint64(increment))
 			}
+			if f.Signed && f.Bits < 64 && f.max()-increment < 0 && increment < 0 {
+				// Redis takes it for too large.
+				if v, ok := f.Fit(increment, Saturate); !ok || v != f.max() {
+					t.Fatalf("%+v: %d ends at %d", f, increment, v)
+				}
+				continue
+			}
 			check(t, f, set, func(mode Overflow) (int64, bool) { return f.Fit(increment, mode) })
 		}
 	}

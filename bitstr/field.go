@@ -66,8 +66,12 @@ func (f Field) Put(b []byte, offset, v int64) {
 func (f Field) End(offset int64) int64 { return (offset+int64(f.Bits)-1)/8 + 1 }
 
 // Fit makes v, the number of a SET, one that the field holds. For an unsigned field a negative v stands for that many less
-// than 2^64. ok is false if it does not fit and the mode is Fail.
+// than 2^64. ok is false if it does not fit and the mode is Fail. A number that is below the field's greatest one by more
+// than 63 bits can hold ends there, as in Redis, whose difference of the two overflows.
 func (f Field) Fit(v int64, mode Overflow) (fitted int64, ok bool) {
+	if f.Signed && f.Bits < 64 && v < f.max()-math.MaxInt64 {
+		return f.overflow(v, f.max(), mode)
+	}
 	if f.Signed {
 		return f.Add(v, 0, mode)
 	}

@@ -234,6 +234,9 @@ func (c *Ctx) sortScores(list []sorted, o *sortOptions) bool {
 			}
 		}
 		if o.alpha {
+			if o.store == 0 {
+				val, _, _ = bytes.Cut(val, []byte{0}) // C compares what is only shown
+			}
 			e.text = val
 			if val == nil {
 				e.text = []byte{} // there is one, which is empty
