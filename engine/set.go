@@ -57,6 +57,9 @@ func (t *Tx) SetPop(k Key, n int, fn func(member []byte)) error {
 		t.Delete(k)
 		return nil
 	}
+	if t.trimAny(k, c, n, fn) {
+		return nil
+	}
 	m, err := t.change(k, op.TypeSet)
 	if err != nil {
 		return err

@@ -1,6 +1,8 @@
 package engine
 
 import (
+	"slices"
+
 	"geocache/op"
 	"geocache/tree"
 )
@@ -23,7 +25,7 @@ func (t *Tx) trim(k Key, c *content, spans ...Span) bool {
 		removed += s.Len
 	}
 	switch {
-	case t.p.Merging || removed < trimFrom || removed < n-removed:
+	case !t.trims(n, removed):
 		return false
 	case removed == n:
 		return t.Delete(k)
@@ -39,8 +41,10 @@ func (t *Tx) trim(k Key, c *content, spans ...Span) bool {
 		}
 		if at < end {
 			c.main.Ascend(at, func(el tree.Elem) bool {
-				el = t.keep(el)
-				els = append(els, op.Elem(el))
+				if c.typ == op.TypeSet {
+					el.Key = c.memberOf(el.Key)
+				}
+				els = append(els, op.Elem(t.keep(el)))
 				at++
 				return at < end
 			})
@@ -51,4 +55,35 @@ func (t *Tx) trim(k Key, c *content, spans ...Span) bool {
 	deadline, _ := t.Deadline(k)
 	t.putWhole(k, &left, deadline)
 	return true
+}
+
+// trims reports whether so many of n members go by what is left.
+func (t *Tx) trims(n, removed int) bool {
+	return !t.p.Merging && removed >= trimFrom && removed >= n-removed
+}
+
+// trimAny is trim for n members of a set that are chosen at random, after fn was
+// called with each.
+func (t *Tx) trimAny(k Key, c *content, n int, fn func(member []byte)) bool {
+	size := c.main.Len()
+	if !t.trims(size, n) {
+		return false
+	}
+	var spans []Span
+	at := 0
+	c.main.Ascend(0, func(el tree.Elem) bool {
+		if t.Random(size-at) < n {
+			n--
+			fn(c.memberOf(el.Key))
+			if last := len(spans) - 1; last >= 0 && spans[last].At+spans[last].Len == at {
+				spans[last].Len++
+			} else {
+				spans = append(spans, Span{at, 1})
+			}
+		}
+		at++
+		return n > 0
+	})
+	slices.Reverse(spans)
+	return t.trim(k, c, spans...)
 }

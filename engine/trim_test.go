@@ -115,3 +115,63 @@ func TestTrimLikeSlice(t *testing.T) {
 		}
 	}
 }
+
+// TestPopMost: SPOP of most of a large set costs what it leaves, gives each member
+// once, by chance, and what is left is the rest, also where the log is replayed.
+func TestPopMost(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(5, 7))
+	ends := map[bool]int{}
+	for range 40 {
+		r := newRegion("a", clock.NewManual(startMs), 1, 1, alone())
+		r.e.annexFrom = 4000
+		size := trimFrom + 100 + rnd.IntN(3000)
+		r.fillSet("s", 0, size)
+		r.do(func(tx *Tx) { tx.SetDeadline(key("s"), startMs+1000) }, "s")
+		n := max(trimFrom, size/2+1+rnd.IntN(size/2-1))
+		popped := map[string]bool{}
+		pop := func(tx *Tx) {
+			clear(popped)
+			if err := tx.SetPop(key("s"), n, func(m []byte) { popped[string(m)] = true }); err != nil {
+				t.Error(err)
+			}
+			if len(tx.collUndo) > 10 {
+				t.Errorf("%d changes are remembered", len(tx.collUndo))
+			}
+		}
+		want := r.digest()
+		r.do(func(tx *Tx) { pop(tx); panic(&NeedRow{}) }, "s")
+		if r.digest() != want {
+			t.Fatal("what was undone has changed something")
+		}
+		r.do(pop, "s")
+		ends[popped["member:000000000"]]++
+		again := newRegion("b", clock.NewManual(startMs), 1, 1, alone())
+		for _, b := range r.own {
+			if err := again.e.Apply(b, FromLog, startMs); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, r := range []*region{r, again} {
+			r.do(func(tx *Tx) {
+				s, _ := tx.Set(key("s"))
+				for i := range size {
+					if m := fmt.Appendf(nil, "member:%09d", i); s.Has(m) == popped[string(m)] {
+						t.Fatalf("%s: popped %v, there %v", m, popped[string(m)], s.Has(m))
+					}
+				}
+				if s.Len() != size-n || len(popped) != n {
+					t.Errorf("%d of %d popped, %d are left", len(popped), size, s.Len())
+				}
+			}, "s")
+			if r.deadline("s") != startMs+1000 {
+				t.Error("the deadline is gone")
+			}
+			for r.e.SweepLitter() {
+			}
+			checkAccounts(t, r.e)
+		}
+	}
+	if ends[true] == 0 || ends[false] == 0 {
+		t.Errorf("one member was popped %d times of 40", ends[true])
+	}
+}
