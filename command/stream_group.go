@@ -123,7 +123,7 @@ func xGroupSetID(c *Ctx) {
 		}
 	}
 	if e := c.editStreamAt(c.Key(2)); e != nil {
-		e.PutGroup(&g)
+		e.SetGroup(&g)
 		e.Done()
 		c.Event(engine.EventStream, "xgroup-setid", c.Key(2))
 		c.Out.OK()

@@ -342,7 +342,7 @@ func (m *editing) mergePut(el op.Elem) (added bool) {
 	dot := m.t.ops.Next()
 	st.add(cell{dot: dot, val: el.Val, dlDot: dot, dlMs: fieldDeadline(el.Ext)})
 	m.save(el.Key, &st)
-	m.t.unresolved = append(m.t.unresolved, unresolved{m, m.c, bytes.Clone(el.Key)})
+	m.t.unresolved = append(m.t.unresolved, unresolved{m: m, c: m.c, name: bytes.Clone(el.Key)})
 	return !found
 }
 
@@ -378,6 +378,7 @@ type unresolved struct {
 	m    *editing
 	c    *content // of m then: it may have gone on to another type
 	name []byte
+	aux  bool // name is a key of the second tree
 }
 
 // turn makes m go on with the collection, and reports whether it is still there.
@@ -394,6 +395,10 @@ func (t *Tx) resolveMembers() {
 	done := len(t.collUndo)
 	for _, u := range t.unresolved {
 		if !u.turn() {
+			continue
+		}
+		if u.aux {
+			u.m.resolveAux(u.name, t.first)
 			continue
 		}
 		st, found := u.m.load(u.name)
@@ -453,7 +458,7 @@ func (m *editing) countMember(name []byte, delta op.Num) {
 	}
 	st.count(run)
 	m.save(name, &st)
-	m.t.unresolved = append(m.t.unresolved, unresolved{m, m.c, bytes.Clone(name)})
+	m.t.unresolved = append(m.t.unresolved, unresolved{m: m, c: m.c, name: bytes.Clone(name)})
 }
 
 // expireMember sets the deadline of a member that is there, 0 for none.
@@ -473,7 +478,7 @@ func (m *editing) expireMember(name []byte, ms int64) {
 		st.cells[i].dlDot, st.cells[i].dlMs = s, ms
 	}
 	m.save(name, &st)
-	m.t.unresolved = append(m.t.unresolved, unresolved{m, m.c, bytes.Clone(name)})
+	m.t.unresolved = append(m.t.unresolved, unresolved{m: m, c: m.c, name: bytes.Clone(name)})
 }
 
 // expireCells takes a field away whose deadline has passed. It is an op where
@@ -520,14 +525,8 @@ func (m *editing) dropSeen(v clock.Vector) {
 	}
 	gone := m.covered(v)
 	m.eachMember(func(_ []byte, st *member) { st.seenBy(gone) })
-	m.endStream()
-}
-
-// endStream lets a stream go with the last of its entries, where a removal or a
-// copy took them.
-func (m *editing) endStream() {
-	if m.c.typ == op.TypeStream && m.c.main.Len() == 0 && m.c.hidden.Len() == 0 {
-		m.drop()
+	if m.c.typ == op.TypeStream {
+		m.dropMade(gone)
 	}
 }
 
@@ -569,7 +568,7 @@ func (m *editing) joinCopy(from *op.Coll, v clock.Vector) {
 		}
 	})
 	if from.Type == op.TypeStream {
-		m.addStream(from)
+		m.joinStream(from, gone)
 	}
 }
 
@@ -585,11 +584,11 @@ func (m *editing) addWhole(whole *op.Coll, dot clock.Stamp) {
 		st.add(cell{dot: dot, val: val, dlDot: dot, dlMs: fieldDeadline(el.Ext)})
 		m.save(name, &st)
 		if m.t != nil {
-			m.t.unresolved = append(m.t.unresolved, unresolved{m, m.c, bytes.Clone(name)})
+			m.t.unresolved = append(m.t.unresolved, unresolved{m: m, c: m.c, name: bytes.Clone(name)})
 		}
 	}
 	if whole.Type == op.TypeStream {
-		m.addStream(whole)
+		m.addStream(whole, dot)
 	}
 }
 
@@ -616,7 +615,7 @@ func (t *Tx) unresolvedHidden(u *undo) {
 	for _, c := range u.x.colls() {
 		m := &editing{e: t.e, t: t, p: t.p, s: u.s, tb: u.t, db: u.db, x: u.x, c: c}
 		c.hidden.Ascend(0, func(el tree.Elem) bool {
-			t.unresolved = append(t.unresolved, unresolved{m, m.c, bytes.Clone(el.Key)})
+			t.unresolved = append(t.unresolved, unresolved{m: m, c: m.c, name: bytes.Clone(el.Key)})
 			return true
 		})
 	}
@@ -689,7 +688,9 @@ func (m *editing) beyond(v clock.Vector) {
 			st.seenBy(gone)
 			st.runs = beyond(st.runs, v)
 		})
-		m.endStream()
+		if m.c.typ == op.TypeStream {
+			m.dropMade(gone)
+		}
 	}
 	if m.c != nil && m.c.empty() {
 		m.drop()
@@ -725,6 +726,13 @@ func (c *content) contentSum(nowMs int64) uint64 {
 		}
 		return true
 	})
+	if c.typ == op.TypeStream {
+		c.each([]byte{auxGroup}, []byte{auxGroup}, func(el tree.Elem) bool {
+			g := groupOf(el)
+			add(el.Key, g.Last.append(nil), g.Read, -1) // no entry is there
+			return true
+		})
+	}
 	return sum
 }
 
@@ -745,5 +753,8 @@ func (e *Engine) date(c *op.Coll) {
 			m := member{cells: []cell{{dot: founding, dlDot: founding, dlMs: ms}}}
 			el.Ext = m.appendExt(nil, ms)
 		}
+	}
+	if c.Type == op.TypeStream {
+		dateStream(c, founding)
 	}
 }

@@ -30,7 +30,7 @@ func actOn(rnd *rand.Rand, r *region, h, s, z, l, x, v1, v2 Key) {
 			t.FlushDB(0)
 		}
 		for range 1 + rnd.IntN(3) {
-			switch rnd.IntN(20) {
+			switch rnd.IntN(23) {
 			case 0, 1:
 				t.HashSet(h, [][]byte{name, strconv.AppendInt(nil, by, 10)}, FieldChange{})
 			case 2, 3:
@@ -73,6 +73,8 @@ func actOn(rnd *rand.Rand, r *region, h, s, z, l, x, v1, v2 Key) {
 					e.Remove(v.idAt(rnd.IntN(v.Len())))
 					e.Done()
 				}
+			case 20, 21, 22:
+				actOnGroup(rnd, t, x, by)
 			case 14:
 				t.ListPush(l, End(rnd.IntN(2)), name, []byte(strconv.FormatInt(by, 10)), []byte("x"))
 			case 15:
@@ -111,6 +113,30 @@ func actOn(rnd *rand.Rand, r *region, h, s, z, l, x, v1, v2 Key) {
 			}
 		}
 	})
+}
+
+// actOnGroup makes, reads, sets or removes one of two groups of a stream.
+func actOnGroup(rnd *rand.Rand, t *Tx, x Key, by int64) {
+	e, err := t.EditStream(x)
+	if err != nil {
+		return
+	}
+	name := []byte{'g' + byte(rnd.IntN(2))}
+	g, there := e.Group(name)
+	to := StreamID{startMs + uint64(rnd.IntN(50)), 0}
+	switch n := rnd.IntN(4); {
+	case !there:
+		e.AddGroup(name, to, by)
+	case n == 0:
+		e.DropGroup(&g)
+	case n == 1:
+		g.Last, g.Read = to, by
+		e.SetGroup(&g)
+	default:
+		g.Last.Ms, g.Read = g.Last.Ms+uint64(rnd.IntN(9)), g.Read+1
+		e.PutGroup(&g)
+	}
+	e.Done()
 }
 
 // TestMembersConverge lets regions change the same members, and demands that
@@ -488,4 +514,66 @@ func TestTypeAfterRemoval(t *testing.T) {
 	step(remove)
 	step(incr)
 	checkAccounts(t, r.e)
+}
+
+// TestGroupsMerge: groups, and streams without entries, are the same everywhere,
+// and the digest tells.
+func TestGroupsMerge(t *testing.T) {
+	k, g, h := key("k"), []byte("g"), []byte("h")
+	edit := func(fn func(*StreamEdit)) func(*Tx) {
+		return func(t *Tx) {
+			e, _ := t.EditStream(k)
+			fn(e)
+			e.Done()
+		}
+	}
+	at := func(e *StreamEdit, ms uint64) *StreamGroup {
+		group, _ := e.Group(g)
+		group.Last = StreamID{ms, 0}
+		return &group
+	}
+	made := edit(func(e *StreamEdit) {
+		e.Add(StreamID{1, 0}, words([]string{"a", "b"}), 100, 0)
+		e.AddGroup(g, StreamID{1, 0}, 0)
+	})
+	read := func(to uint64) func(*Tx) { return edit(func(e *StreamEdit) { e.PutGroup(at(e, to)) }) }
+	set := edit(func(e *StreamEdit) { e.SetGroup(at(e, 0)) })
+	destroy := edit(func(e *StreamEdit) { e.DropGroup(at(e, 0)) })
+	again := func(t *Tx) { destroy(t); edit(func(e *StreamEdit) { e.AddGroup(g, StreamID{3, 0}, 0) })(t) }
+	other := edit(func(e *StreamEdit) { e.AddGroup(h, StreamID{4, 0}, 0) })
+	clear := edit(func(e *StreamEdit) { e.Remove(StreamID{1, 0}) })
+	del, nothing := func(t *Tx) { t.Delete(k) }, func(*Tx) {}
+	for name, c := range map[string]struct {
+		before, here, there func(*Tx)
+		want                string
+	}{
+		"read, read":           {made, read(5), read(7), "1 entries, g at 7"},
+		"read, SETID":          {made, read(5), set, "1 entries, g at 0"},
+		"read, DESTROY":        {made, read(5), destroy, "1 entries"},
+		"read, DEL":            {made, read(5), del, "none"},
+		"made anew, DESTROY":   {made, again, destroy, "1 entries, g at 3"},
+		"CREATE, CREATE":       {nothing, made, made, "1 entries, g at 1"},
+		"CREATE, DEL":          {made, other, del, "0 entries, h at 4"},
+		"XDEL, DEL":            {made, clear, del, "none"},
+		"XDEL":                 {made, func(t *Tx) { clear(t); destroy(t) }, nothing, "0 entries"},
+		"without entries, DEL": {func(t *Tx) { made(t); clear(t) }, nothing, del, "none"},
+	} {
+		r := concurrently(t, c.before, c.here, c.there)
+		have := "none"
+		r.do(func(t *Tx) {
+			s, _ := t.Stream(k)
+			if s == nil {
+				return
+			}
+			have = fmt.Sprint(s.Len(), " entries")
+			s.Groups(func(g StreamGroup) bool {
+				have += fmt.Sprintf(", %s at %d", g.Name, g.Last.Ms)
+				return true
+			})
+		}, "k")
+		if have != c.want {
+			t.Errorf("%s: %s, should be %s\n%s", name, have, c.want, r.showMembers())
+		}
+		checkAccounts(t, r.e)
+	}
 }

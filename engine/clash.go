@@ -188,10 +188,10 @@ func (e *Engine) steady(x *entry, text clock.Stamp, ch touch) bool {
 	}
 	c, founding := ch.c, e.foundingStamp()
 	switch first := ch.before.IsZero() && c != nil && c.main.Len() == 1; {
+	case c != nil && c.main.Len() == 0 || first:
+		return false
 	case c == nil || ch.before == ch.after:
 		return true
-	case c.main.Len() == 0 || first:
-		return false
 	case ch.after.IsZero() || !ch.before.IsZero() && ch.before.Less(ch.after):
 		// The birth of c is what it was, or later if that was the oldest member.
 		return c == x.coll && !c.behind || c.anyBorn(founding, func(born clock.Stamp) bool { return !ch.before.Less(born) })
@@ -199,7 +199,7 @@ func (e *Engine) steady(x *entry, text clock.Stamp, ch touch) bool {
 		return true // what is hidden has become older
 	}
 	for _, hidden := range x.others {
-		if hidden.main.Len() > 0 && !hidden.anyBorn(founding, func(born clock.Stamp) bool { return born.Less(ch.after) }) {
+		if !hidden.bare() && !hidden.anyBorn(founding, func(born clock.Stamp) bool { return born.Less(ch.after) }) {
 			return false
 		}
 	}
@@ -235,9 +235,12 @@ func (e *Engine) front(x *entry) (front *content, behind bool) {
 	return front, exists(&x.state) && !stringBirth(&x.state).Less(newest)
 }
 
-// birth is the stamp of the oldest write of which c still has something; zero
-// for a stream without entries.
+// birth is the stamp of the oldest write of which c, which is not bare, still has
+// something.
 func (c *content) birth(founding clock.Stamp) (oldest clock.Stamp) {
+	if c.main.Len() == 0 {
+		return c.streamBirth(founding)
+	}
 	c.main.Ascend(0, func(el tree.Elem) bool {
 		oldest = earlier(oldest, c.born(el, founding))
 		return true
@@ -327,6 +330,11 @@ func frontOf(st *op.KeyState) (shown *op.Coll) {
 		shape := content{typ: c.Type}
 		for _, el := range c.Elem[op.Main] {
 			born = earlier(born, shape.born(tree.Elem(el), unstamped))
+		}
+		if len(c.Elem[op.Main]) == 0 {
+			for _, el := range c.Elem[op.Aux] {
+				born = earlier(born, auxBirth(tree.Elem(el), unstamped))
+			}
 		}
 		if shown == nil || newer(born, c.Type, newest, shown.Type) {
 			shown, newest = c, born

@@ -93,12 +93,9 @@ func (r *region) holdings() string {
 			types = append(types, fmt.Sprintf("%q", v))
 		}
 		for _, c := range x.colls() {
-			if c.main.Len() > 0 {
+			if !c.bare() {
 				types = append(types, fmt.Sprintf("%s %x", typeNames[c.typ], c.contentSum(now)))
 			}
-		}
-		if len(types) == 0 {
-			return // a stream without entries
 		}
 		slices.Sort(types)
 		list = append(list, fmt.Sprintf("%s shows a %s: %s", x.key, x.typeName(), strings.Join(types, ", ")))

@@ -84,7 +84,7 @@ func (c *content) gone() bool { return c.bare() || c.behind }
 
 // bare reports whether a collection that is like this has nothing to show.
 func (c *content) bare() bool {
-	return c == nil || c.typ != op.TypeStream && c.main.Len() == 0 && !c.away
+	return c == nil || c.main.Len() == 0 && !c.away && (c.typ != op.TypeStream || c.over())
 }
 
 // empty reports whether nothing at all is known of its members.
@@ -653,12 +653,12 @@ func (t *Tx) editingOf(u *undo, typ op.Type, live bool) *editing {
 	if !live {
 		t.startAfresh(u)
 	}
-	c := u.x.of(typ)
+	c, made := u.x.of(typ), false
 	if c == nil {
 		if !t.p.Merging {
 			t.dropColls(u) // what removed members of another type have left
 		}
-		c = newContent(u.t.arena, typ)
+		c, made = newContent(u.t.arena, typ), true
 	}
 	t.toFront(u.x, c)
 	t.touchMade(u.x, live)
@@ -666,6 +666,9 @@ func (t *Tx) editingOf(u *undo, typ op.Type, live bool) *editing {
 		*m = editing{e: t.e, t: t, p: t.p, s: u.s, tb: u.t, db: u.db, x: u.x, c: u.x.coll, made: !live}
 	} else {
 		m.sees, m.floors = nil, nil // the rest is as it was
+	}
+	if made && u.x.editing.mergesStream() {
+		u.x.editing.stampStream()
 	}
 	return &u.x.editing
 }
@@ -932,8 +935,11 @@ func (t *Tx) putWhole(k Key, whole *op.Coll, deadlineMs int64) {
 	t.endFormer(u)
 	plain := stripped(*whole)
 	m := &editing{e: t.e, t: t, p: t.p, s: u.s, tb: u.t, db: u.db, x: u.x, c: u.x.of(plain.Type)}
-	if t.p.Merging && plain.Type == op.TypeList {
+	switch {
+	case t.p.Merging && plain.Type == op.TypeList:
 		plain = m.placed(plain)
+	case plain.Type == op.TypeStream: // where it comes from it was made at another time
+		plain.Elem[op.Aux] = slices.DeleteFunc(plain.Elem[op.Aux], func(el op.Elem) bool { return el.Key[0] == auxMade })
 	}
 	if plain.Type == op.TypeZSet && form(plain.Form) != formLarge {
 		t.p.Forms.plainZeros(plain.Elem[op.Main])
@@ -1061,6 +1067,9 @@ func (m *editing) turnTo(typ op.Type) {
 		m.dropColls() // there is but one
 	}
 	m.c = newContent(m.tb.arena, typ)
+	if m.p.Merging {
+		newStream(m.c)
+	}
 	m.x.add(m.c)
 }
 
@@ -1155,7 +1164,11 @@ func stripped(c op.Coll) op.Coll {
 	for p := range c.Elem {
 		c.Elem[p] = slices.Clone(c.Elem[p])
 		for i := range c.Elem[p] {
-			c.Elem[p][i].Ext = appendDeadline(nil, fieldDeadline(c.Elem[p][i].Ext))
+			if ext := &c.Elem[p][i].Ext; op.Part(p) == op.Main {
+				*ext = appendDeadline(nil, fieldDeadline(*ext))
+			} else {
+				*ext = nil
+			}
 		}
 	}
 	c.Elem[op.Hidden] = nil

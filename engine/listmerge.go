@@ -122,7 +122,7 @@ func (m *editing) mergeInsert(i int, vals [][]byte) {
 		dot := m.t.ops.Next()
 		m.listInsert(i+j, op.Elem{Val: vals[j], Ext: placeExt(dot, dot, place)})
 		m.emitPut(op.Main, op.Elem{Key: place, Val: vals[j]})
-		m.t.unplaced = append(m.t.unplaced, unresolved{m, m.c, place})
+		m.t.unplaced = append(m.t.unplaced, unresolved{m: m, c: m.c, name: place})
 	}
 }
 
@@ -145,7 +145,7 @@ func (m *editing) mergeSet(i int, val []byte) {
 	m.sees = []clock.Stamp{set}
 	m.replace(&m.c.main, i, tree.Elem{Val: val, Ext: placeExt(pushed, m.t.ops.Next(), place)})
 	m.emitPut(op.Main, op.Elem{Key: place, Val: val})
-	m.t.unplaced = append(m.t.unplaced, unresolved{m, m.c, place})
+	m.t.unplaced = append(m.t.unplaced, unresolved{m: m, c: m.c, name: place})
 }
 
 // resolvePlaces gives elements the stamps of the committed batch.
@@ -193,7 +193,7 @@ func (m *editing) addList(whole *op.Coll, dot clock.Stamp) {
 		if rank, found := m.findPlace(place); !found {
 			m.listInsert(rank, op.Elem{Val: el.Val, Ext: placeExt(dot, dot, place)})
 			if m.t != nil {
-				m.t.unplaced = append(m.t.unplaced, unresolved{m, m.c, bytes.Clone(place)})
+				m.t.unplaced = append(m.t.unplaced, unresolved{m: m, c: m.c, name: bytes.Clone(place)})
 			}
 		}
 	}

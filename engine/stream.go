@@ -17,6 +17,7 @@ import (
 //	I g c           the name of consumer c
 //	P g id          an entry delivered and not acknowledged: c, when, how often
 //	Q g c id        the same by consumer, without a value
+//	M               that the stream was made, see streammerge.go
 //
 // where g and c are 32-bit hashes of the names, so that they are the same
 // wherever a group is made; I and Q follow from C and P and are in no op. How

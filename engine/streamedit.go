@@ -200,18 +200,50 @@ func (e *StreamEdit) AddGroup(name []byte, last StreamID, read int64) StreamGrou
 	for taken[g.ref] {
 		g.ref++
 	}
-	e.PutGroup(&g)
+	e.SetGroup(&g)
 	return g
 }
 
-// PutGroup makes a group, which is there, what g says.
+// PutGroup makes a group, which is there and has come farther, what g says.
 func (e *StreamEdit) PutGroup(g *StreamGroup) {
 	key := append([]byte{auxGroup}, g.Name...)
-	e.put(key, g.val(nil))
+	if !e.m.mergesStream() {
+		e.put(key, g.val(nil))
+		return
+	}
+	cells := e.m.groupCells(key)
+	e.m.seeGroup(cells)
+	for i := range cells {
+		cells[i].move(g.Last, g.Read)
+	}
+	e.m.saveGroup(key, cells, g.ref)
+	e.m.emitPut(op.Aux, op.Elem{Key: key, Val: g.val(nil)})
+	e.changed = true
+}
+
+// SetGroup makes a group what g says, whether or not it is there, in every region
+// whatever is read there meanwhile.
+func (e *StreamEdit) SetGroup(g *StreamGroup) {
+	key := append([]byte{auxGroup}, g.Name...)
+	if !e.m.mergesStream() {
+		e.put(key, g.val(nil))
+		return
+	}
+	e.m.seeGroup(e.m.groupCells(key))
+	e.m.saveGroup(key, []groupCell{{e.t.ops.Next(), g.Last, g.Read}}, g.ref)
+	e.m.emitPut(op.Aux, op.Elem{Key: key, Val: g.val(nil), Ext: []byte{groupMade}})
+	e.t.unresolved = append(e.t.unresolved, unresolved{m: e.m, c: e.m.c, name: key, aux: true})
+	e.changed = true
 }
 
 // DropGroup removes a group with all that it has.
-func (e *StreamEdit) DropGroup(g *StreamGroup) { e.take(append([]byte{auxGroup}, g.Name...)) }
+func (e *StreamEdit) DropGroup(g *StreamGroup) {
+	key := append([]byte{auxGroup}, g.Name...)
+	if e.m.mergesStream() {
+		e.m.seeGroup(e.m.groupCells(key))
+	}
+	e.take(key)
+}
 
 // AddConsumer makes a consumer of a group, of a name that no other has in it.
 func (e *StreamEdit) AddConsumer(g *StreamGroup, name []byte, seenMs, activeMs int64) StreamConsumer {
@@ -307,6 +339,8 @@ func validStreamElem(part op.Part, el op.Elem) bool {
 		return klen == auxRefLen
 	case auxPendingOf:
 		return klen == auxRefLen+streamIDLen
+	case auxMade:
+		return len(el.Key) == 1
 	}
 	return false
 }

@@ -12,6 +12,7 @@ import (
 const (
 	auxConsumer   = 'C'
 	auxGroup      = 'G'
+	auxMade       = 'M'
 	auxName       = 'I'
 	auxPending    = 'P'
 	auxConsumerAt = 1 + auxRefLen

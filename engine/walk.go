@@ -334,9 +334,6 @@ func (e *Engine) Digest(nowMs int64) uint64 {
 						return
 					}
 					x := e.openedRec(s, r)
-					if !x.coll.gone() && x.coll.typ == op.TypeStream && x.coll.main.Len() == 0 && !x.coll.away {
-						return // regions may differ in whether it is there: see streammerge.go
-					}
 					if !x.coll.gone() && x.coll.outlived(nowMs) {
 						return
 					}

@@ -12,7 +12,7 @@ var (
 	sets   = []string{"s1", "s2", "s3"}
 	zsets  = []string{"z1", "z2", "z3"}
 	lists  = []string{"l1", "l2", "l3"}
-	// Of streams the digest knows the entries; groups are each region's view.
+	// Of streams the digest knows the entries and groups, not their consumers.
 	streams = []string{"x1", "x2", "x3"}
 	// Keys of any type, which regions that do not know of each other give several.
 	anything = []string{"t1", "t2", "t3"}
@@ -108,7 +108,11 @@ func (w *world) streamID() string {
 }
 
 func (w *world) streamCommand(a, b string) []string {
-	switch w.rnd.IntN(15) {
+	switch w.rnd.IntN(17) {
+	case 15:
+		return []string{"XGROUP", "DESTROY", a, "g"}
+	case 16:
+		return []string{"XGROUP", "SETID", a, "g", w.pick([]string{"0", "$"})}
 	case 0, 1, 2:
 		return []string{"XADD", a, "*", w.member(), w.member()}
 	case 3, 4:
