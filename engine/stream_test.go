@@ -425,3 +425,50 @@ func TestStreamMeta(t *testing.T) {
 		}
 	}
 }
+
+// TestTouchedConsumersStay: moments of consumers of any length are kept by a
+// command about one key, though nobody is told of them.
+func TestTouchedConsumersStay(t *testing.T) {
+	r := newRegion("a", clock.NewManual(startMs), 2, 1, alone())
+	k, g := key("x"), []byte("g")
+	name := func(i int) []byte { return fmt.Appendf(nil, "consumer-%03d", i) }
+	other := r.e.NewTx() // to which the key is what its record says
+	edit := func(fn func(e *StreamEdit)) {
+		r.tx, other = other, r.tx
+		r.tx.Run(Scope{Keys: []Key{k}, Sole: true}, startMs, func(tx *Tx) {
+			e, err := tx.EditStream(k)
+			if err != nil {
+				t.Fatal(err)
+			}
+			fn(e)
+			e.Done()
+		})
+	}
+	const consumers = 8 // one leaf, which moves as it grows
+	edit(func(e *StreamEdit) {
+		made := e.AddGroup(g, StreamID{}, 0)
+		for i := range consumers {
+			e.AddConsumer(&made, name(i), 1, -1)
+		}
+	})
+	for i := range consumers {
+		edit(func(e *StreamEdit) {
+			group, _ := e.Group(g)
+			c, ok := e.Consumer(&group, name(i))
+			if !ok {
+				t.Fatalf("consumer %d is gone", i)
+			}
+			c.SeenMs, c.ActiveMs = startMs+int64(i), startMs+int64(i)
+			e.TouchConsumer(&c)
+		})
+	}
+	edit(func(e *StreamEdit) {
+		group, _ := e.Group(g)
+		for i := range consumers {
+			if c, ok := e.Consumer(&group, name(i)); !ok || c.SeenMs != startMs+int64(i) {
+				t.Errorf("consumer %d: %+v, %v", i, c, ok)
+			}
+		}
+	})
+	checkAccounts(t, r.e)
+}

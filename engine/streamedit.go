@@ -52,7 +52,7 @@ func (e *StreamEdit) Done() {
 			e.t.changed[seen+i].quiet = !e.entries && e.t.edited(e.m.x).stood
 		}
 	case e.touched:
-		e.t.edited(e.m.x).changed = true
+		e.t.keepQuietly(e.t.edited(e.m.x))
 	}
 }
 

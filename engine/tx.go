@@ -674,9 +674,7 @@ func (t *Tx) done(k Key, u *undo) {
 	}
 	t.changes++
 	if t.direct {
-		t.direct = false
-		t.e.put(u.s, u.t, u.db, u.x, t.p)
-		t.home.stored(u.x)
+		t.keepQuietly(u)
 		return
 	}
 	u.changed = true
@@ -684,6 +682,17 @@ func (t *Tx) done(k Key, u *undo) {
 	if len(u.s.watches)+len(u.s.waits) > 0 {
 		t.changed = append(t.changed, Key2{DB: k.DB, Key: string(u.x.key)})
 	}
+}
+
+// keepQuietly completes a change that nobody hears of.
+func (t *Tx) keepQuietly(u *undo) {
+	if !t.direct {
+		u.changed = true
+		return
+	}
+	t.direct = false
+	t.e.put(u.s, u.t, u.db, u.x, t.p)
+	t.home.stored(u.x)
 }
 
 // bury queues a fresh removal to be forgotten later.

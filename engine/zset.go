@@ -245,6 +245,7 @@ func (t *Tx) ZSetGrow(k Key) {
 	if c, _ := t.present(k, op.TypeZSet); c.form == formLarge {
 		return
 	}
+	t.sole = false // no op tells commit that there is something to do
 	u := t.edit(k)
 	m := editing{e: t.e, t: t, p: t.p, s: u.s, tb: u.t, db: u.db, x: u.x, c: u.x.coll}
 	m.index()

@@ -306,6 +306,12 @@ func TestNegativeZero(t *testing.T) {
 // TestZSetGrow: another form is no change to those who watch or wait, nor for
 // max-ttl; undone it is as before.
 func TestZSetGrow(t *testing.T) {
+	for _, maxTTL := range []int64{0, 1000} { // without one a change may be direct
+		growZSet(t, maxTTL)
+	}
+}
+
+func growZSet(t *testing.T, maxTTL int64) {
 	p := alone()
 	p.Forms, p.KeepRows = testForms, true
 	r := newRegion("a", clock.NewManual(startMs), 2, 1, p)
@@ -319,15 +325,16 @@ func TestZSetGrow(t *testing.T) {
 		r.do(func(tx *Tx) { name, _ = tx.Encoding(key("z")) }, "z")
 		return name
 	}
-	p.MaxTTLMs = 1000
+	p.MaxTTLMs = maxTTL
 	r.e.params.Store(&p)
 	for _, undone := range []bool{true, false, false} {
-		r.do(func(tx *Tx) {
+		sole := Scope{Keys: []Key{key("z")}, Sole: !undone}
+		r.tx.Run(sole, r.wall.NowMs(), func(tx *Tx) {
 			tx.ZSetGrow(key("z"))
 			if undone {
 				panic(&NeedRow{})
 			}
-		}, "z")
+		})
 		want := "skiplist"
 		if undone {
 			want = "listpack"
