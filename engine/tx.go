@@ -34,8 +34,8 @@ type Scope struct {
 // again; between Run calls it holds nothing. It is not safe for concurrent
 // use.
 //
-// Byte slices that methods return are valid until Run's function returns, and
-// must not be modified.
+// Byte slices that methods return are valid until Run's function returns or the
+// tx changes the key, and must not be modified.
 type Tx struct {
 	e   *Engine
 	p   *Params
