@@ -121,10 +121,38 @@ const (
 
 // target is what used memory is to be brought to.
 func (n *Node) target(limit int64) int64 {
-	if excess := n.engine.MappedBytes() - (limit + limit*3/20 + spreadMost); excess > 0 {
+	if excess := n.excessPages(limit); excess > 0 {
 		return limit - min(excess, limit/giveUpShare)
 	}
 	return limit
+}
+
+// excessPages is by how many bytes pages exceed what they may hold.
+func (n *Node) excessPages(limit int64) int64 {
+	return n.engine.MappedBytes() - (limit + limit*3/20 + spreadMost)
+}
+
+// A command that finds memory full, and pages spread out, moves some together
+// beside the Tick's, as new data comes in faster than that: a step, and the more
+// the nearer pages are to what they may hold, up to mostSteps in moveMicros.
+const (
+	mostSteps  = 64
+	moveMicros = 800
+)
+
+func (n *Node) moveTogether(limit int64, startMicros int64) {
+	if !n.spreadOut(limit) {
+		return
+	}
+	steps := int64(1)
+	if room := limit / 25; n.excessPages(limit) > -room {
+		steps += (n.excessPages(limit) + room) * mostSteps / (room + 1)
+	}
+	for range min(steps, mostSteps) {
+		if !n.engine.Sweep(nil) || n.opts.Micros()-startMicros > moveMicros {
+			return
+		}
+	}
 }
 
 // fitMemory evicts until used memory is within maxmemory and reports whether
@@ -142,9 +170,7 @@ func (n *Node) fitMemory(st *stints) bool {
 		return true
 	}
 	now, start, budget := n.wall.NowMs(), n.opts.Micros(), evictMicros(snap.MaxMemoryEvictionTenacity)
-	if n.spreadOut(limit) {
-		n.engine.Sweep(nil) // beside the Tick's: new data comes in faster
-	}
+	n.moveTogether(limit, start)
 	for at := start; over(target); {
 		if !n.engine.SweepLitter() && n.engine.EvictStep(now) == 0 {
 			if !over(limit) {

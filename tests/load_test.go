@@ -213,7 +213,9 @@ func statusBytes(t *testing.T, s *Server, field string) int64 {
 // infoNumber is a field of INFO, unknown where there is none.
 func infoNumber(t *testing.T, s *Server, field string) int64 {
 	t.Helper()
-	text := s.Dial().Do("INFO").Text
+	c := s.Dial()
+	text := c.Do("INFO").Text
+	_ = c.Close() // nothing is on its way
 	_, rest, ok := strings.Cut(text, "\n"+field+":")
 	if !ok {
 		return unknown
