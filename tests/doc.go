@@ -15,7 +15,8 @@
 //	              trying the tests themselves on Redis
 //	TEST_PORTS    range of ports to use, "21000-31999" by default
 //	TEST_SECONDS  seconds that each of the crash, region and linearizability
-//	              tests spends on load instead of its short default
+//	              tests spends on load instead of its short default, and the
+//	              comparison of random requests with redis-server
 //	TEST_REDIS    host:port of a server that the conformance scripts run
 //	              against as well; it is flushed
 //	TEST_BENCH    set to compare speed with redis-server
