@@ -156,7 +156,7 @@ func (e *Engine) settle(s *shard, t *table, db int, x *entry, p *Params, nowMs i
 		return
 	}
 	if e.arrange(x, stringBirth(&was), x.touched); !clashed && x.clashes() {
-		e.stats.typesClashed.Add(1)
+		e.noteClash(db, x)
 	}
 	if x.state.ValueStamp != was.ValueStamp || !baseAlive(&x.state) {
 		x.flags &^= fMade | fHasRow | fOnDisk | fToken

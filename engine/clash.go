@@ -152,6 +152,34 @@ func (x *entry) clashes() bool {
 	return n > 1
 }
 
+// Clash is a key that came to hold values of several types.
+type Clash struct {
+	DB    int // number
+	Name  string
+	Shown Type
+}
+
+// TakeClash hands over the last clash, and how many there were since it was last
+// called.
+func (e *Engine) TakeClash() (last Clash, n int) {
+	c := &e.clash
+	c.Lock()
+	defer c.Unlock()
+	last, n = c.last, c.n
+	c.last, c.n = Clash{}, 0
+	return last, n
+}
+
+// noteClash counts a clash. The shard is locked.
+func (e *Engine) noteClash(db int, x *entry) {
+	e.stats.typesClashed.Add(1)
+	c := &e.clash
+	c.Lock()
+	defer c.Unlock()
+	c.last = Clash{e.number(db), string(x.key), x.typeName()}
+	c.n++
+}
+
 // touch is what a batch did to a key of several types, where it did so to one
 // member at most. Births are zero where there is nothing.
 type touch struct {

@@ -322,6 +322,9 @@ func TestNewestBirthShows(t *testing.T) {
 			if n := m.regions[0].e.Stats().ConflictsTypes; n != 1 {
 				t.Errorf("%s: %d clashes counted", name, n)
 			}
+			if last, n := m.regions[0].e.TakeClash(); n != 1 || last != (Clash{0, "k", b.typ}) {
+				t.Errorf("%s: told of %d, the last %v", name, n, last)
+			}
 			// A write of the hidden type is refused, and changes nothing; SET takes
 			// the place of all.
 			m.then(t, 0, a.do)

@@ -162,6 +162,12 @@ type Engine struct {
 
 	// epoch names the graveyard being filled; it is guarded as dbMap is.
 	epoch uint32
+	// clash is what TakeClash hands over; its lock is below all others.
+	clash struct {
+		sync.Mutex
+		last Clash
+		n    int
+	}
 	// buried counts graves since the last graveyard was closed.
 	buried atomic.Int64
 }

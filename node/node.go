@@ -142,7 +142,9 @@ type Node struct {
 	commanding, ticking, linking, writing stints
 	// evictMore is set where eviction stopped because its time was up.
 	evictMore atomic.Bool
-	excess    atomic.Int64 // see allowExcess
+	// clashesTold is when tellClashes last looked, in milliseconds.
+	clashesTold int64
+	excess      atomic.Int64 // see allowExcess
 	// reconfigure serialises CONFIG SET and REGION ADD and REMOVE. It is taken
 	// before every other lock, but by CONFIG SET inside EXEC, which holds the
 	// world and therefore only tries it.
@@ -299,6 +301,21 @@ func (n *Node) Tick() {
 	n.tickLinks()
 	n.sample(now)
 	n.savePoints(now)
+	n.tellClashes(now)
+}
+
+// clashLogMs is how often a line may tell of keys of several types.
+const clashLogMs = 1000
+
+// tellClashes belongs to Tick.
+func (n *Node) tellClashes(nowMs int64) {
+	if since := nowMs - n.clashesTold; since >= 0 && since < clashLogMs {
+		return
+	}
+	n.clashesTold = nowMs
+	if last, count := n.engine.TakeClash(); count > 0 {
+		n.log.Warn("regions gave a key several types, of which clients see one", "db", last.DB, "key", last.Name, "shown", last.Shown, "keys", count)
+	}
 }
 
 // forgetBatch bounds one Tick's tombstone work.
