@@ -217,3 +217,45 @@ func flushOf(r *region) op.Batch {
 	r.world(func(tx *Tx) { tx.FlushDB(0) })
 	return r.own[len(r.own)-1]
 }
+
+// TestCountedStaysInMemory: a removal of a collection has to name how far its
+// members had counted, so one whose members do does not go to disk; else they
+// would come back in other regions.
+func TestCountedStaysInMemory(t *testing.T) {
+	for name, remove := range map[string]func(*onDisk){
+		"FLUSHDB": func(here *onDisk) { here.world(func(tx *Tx) { tx.FlushDB(0) }) },
+		"expiry": func(here *onDisk) {
+			here.wall.Advance(1000)
+			expireAll(here.region)
+		},
+	} {
+		here := newOnDisk()
+		far := newRegion("b", here.wall, 2, 2, merging())
+		here.run(t, func(tx *Tx) {
+			for i := range 20 {
+				tx.HashIncr(key("k"), []byte{'a' + byte(i)}, 5)
+			}
+			tx.SetDeadline(key("k"), startMs+10)
+		}, "k")
+		if n := here.evict(); n != 0 {
+			t.Errorf("%d keys evicted", n)
+		}
+		// As a start finds them, too.
+		rows := here.export()
+		again := newOnDisk()
+		if err := again.e.LoadRows(rows, startMs); err != nil {
+			t.Fatal(err)
+		}
+		if n := again.evict(); n != 0 {
+			t.Errorf("%d keys evicted after a start", n)
+		}
+		remove(here)
+		for _, b := range here.own {
+			far.receive(b)
+		}
+		if here.holdings() != "" || far.holdings() != "" {
+			t.Errorf("%s: here %q, there %q", name, here.holdings(), far.holdings())
+		}
+		checkAccounts(t, here.e)
+	}
+}

@@ -289,6 +289,9 @@ func (m *editing) load(name []byte) (st member, found bool) {
 // save makes a member what st says.
 func (m *editing) save(name []byte, st *member) {
 	st.clone()
+	if len(st.runs.Subs)+len(st.runs.Floors) > 0 {
+		m.c.counts = true
+	}
 	if len(st.runs.Floors) > 0 {
 		m.e.buryMember(m.s, m.db, m.x.key, name)
 	}

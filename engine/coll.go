@@ -57,6 +57,9 @@ type content struct {
 	// away: the members lie on disk, and digest stands for them.
 	away   bool
 	digest uint64
+	// counts: members may have runs or hidden floors, which a removal has to name:
+	// so they do not go to disk.
+	counts bool
 	// behind: clients see a string in its place, see clash.go.
 	behind bool
 	// asOf: ops up to it are contained already, during recovery. It is kept of
@@ -863,6 +866,9 @@ func (c *cloner) clone(b []byte) []byte {
 func (m *editing) build(from *op.Coll) {
 	m.c = m.tb.contentFor(from, m.x.key)
 	m.c.asOf, m.c.meta = from.AsOf, bytes.Clone(from.Meta)
+	m.c.counts = len(from.Elem[op.Hidden]) > 0 || from.Type != op.TypeList && slices.ContainsFunc(from.Elem[op.Main], func(el op.Elem) bool {
+		return len(el.Ext) > 0 && el.Ext[0]&extComplex != 0
+	})
 	quiet := editing{e: m.e, p: m.p, s: m.s, tb: m.tb, db: m.db, x: m.x, c: m.c}
 	members := from.Elem[op.Main]
 	if quiet.tooMany(len(members)) {

@@ -159,7 +159,7 @@ func (e *Engine) evictable(s *shard, r rec, p *Params) bool {
 	}
 	if x.coll != nil {
 		n := x.coll.memBytes()
-		return n > digestLen && n <= awayMax
+		return !x.coll.counts && n > digestLen && n <= awayMax
 	}
 	return len(x.state.Value) > digestLen && !counted(&x.state)
 }

@@ -154,7 +154,7 @@ func (r rec) typ() op.Type {
 	if !r.has(fColl) || r.has(fShadow) {
 		return op.TypeString
 	}
-	return op.Type(r.coll()[0] &^ collMore)
+	return op.Type(r.coll()[0] & collType)
 }
 
 // coll is the part of the body with the collections.
@@ -653,7 +653,8 @@ func (x *entry) patch(o *op.Op) bool {
 // follows it.
 func (c *content) open(t *table, b []byte) (rest []byte) {
 	// Field by field: content is large, and this is on the road of every command.
-	c.typ, c.form, c.away, c.behind = op.Type(b[0]&^collMore), form(b[1]&collForm), b[1]&collAway != 0, false
+	c.typ, c.form, c.away, c.behind = op.Type(b[0]&collType), form(b[1]&collForm), b[1]&collAway != 0, false
+	c.counts = b[0]&collCounts != 0
 	shape := tree.Keyed
 	if c.typ == op.TypeList {
 		shape = tree.Sequence
@@ -695,8 +696,13 @@ func (c *content) open(t *table, b []byte) (rest []byte) {
 	return b
 }
 
-// collMore in the type's byte says that another collection follows.
-const collMore = 1 << 7
+// The type's byte also says whether members count, and whether another collection
+// follows.
+const (
+	collType   = 1<<6 - 1
+	collCounts = 1 << 6
+	collMore   = 1 << 7
+)
 
 // The form's byte also says what else there is. With collAway there are a
 // digest, and no trees.
@@ -733,7 +739,11 @@ func (c *content) append(dst []byte) []byte {
 	if c.annex != nil {
 		more |= collAnnex
 	}
-	dst = append(dst, byte(c.typ), byte(c.form)|more)
+	typ := byte(c.typ)
+	if c.counts {
+		typ |= collCounts
+	}
+	dst = append(dst, typ, byte(c.form)|more)
 	if c.annex != nil {
 		dst = binary.AppendUvarint(dst, uint64(c.annex.number))
 	}
