@@ -598,17 +598,17 @@ func (m *editing) addWhole(whole *op.Coll, dot clock.Stamp) {
 // dropAll removes, for a local DEL, all members. Where any counted, the content
 // stays to know of their runs.
 func (t *Tx) dropAll(u *undo) {
-	var left entry
+	var left []*content
 	for _, c := range u.x.colls() {
 		m := &editing{e: t.e, t: t, p: t.p, s: u.s, tb: u.t, db: u.db, x: u.x, c: c}
 		if runs := t.runsLeft(m, u.t); runs != nil {
-			left.add(runs)
+			left = append(left, runs)
 		}
 	}
 	t.emitDrop(u)
 	t.dropColls(u)
-	if left.coll != nil {
-		t.setColls(u.x, left.coll, left.others, left.colls()...)
+	if head, others := headOf(left); head != nil {
+		t.setColls(u.x, head, others, left...)
 	}
 	t.unresolvedHidden(u)
 }

@@ -298,13 +298,14 @@ func (t *Tx) flushTable(s *shard, stored int, old *table) {
 		was := x.state
 		join(&x.state, &op.KeyState{Floors: floorsOf(&x.state)})
 		applyFlush(&x.state, everything)
-		var kept entry
+		var kept []*content
 		for _, c := range x.colls() {
 			if runs := t.runsLeft(&editing{e: t.e, p: t.p, s: s, tb: old, db: stored, x: x, c: c}, left); runs != nil {
-				kept.add(runs)
+				kept = append(kept, runs)
 			}
 		}
-		x.coll, x.others, x.ref, x.flags = kept.coll, kept.others, 0, 0
+		x.coll, x.others = headOf(kept)
+		x.ref, x.flags = 0, 0
 		buried := removedSince(&was, &x.state) || !x.exists()
 		t.e.put(s, left, stored, x, t.p)
 		if buried {

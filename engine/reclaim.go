@@ -58,14 +58,14 @@ func (e *Engine) announce(s *shard, t *table, db int, r rec, p *Params, nowMs in
 		return false
 	}
 	seen, floors := expiryMark(st), floorsOf(st)
-	var left entry
+	var left []*content
 	m := editing{e: e, p: p, s: s, tb: t, db: db, x: x}
 	m.each(func() {
 		runs := m.runsLeft(t, func(name []byte, floors []op.Floor) {
 			e.expire.ops.Take(db, x.key, m.c.typ, op.Main, name, op.Seen{Floors: floors})
 		})
 		if runs != nil {
-			left.add(runs)
+			left = append(left, runs)
 		}
 	})
 	if x.coll != nil {
@@ -75,7 +75,7 @@ func (e *Engine) announce(s *shard, t *table, db int, r rec, p *Params, nowMs in
 	e.event(EventExpired, "expired", db, x.key)
 	e.settle(s, t, db, x, p, nowMs, func(st *op.KeyState) bool {
 		m.dropColls()
-		x.coll, x.others = left.coll, left.others
+		x.coll, x.others = headOf(left)
 		return join(st, &op.KeyState{Dead: seen, Floors: floors})
 	})
 	return true
