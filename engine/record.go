@@ -461,7 +461,11 @@ func copyTo(dst, src []byte) int {
 func (e *Engine) store(t *table, x *entry, p *Params) {
 	was := recFlags(0)
 	if x.ref != 0 {
-		was = t.rec(x.ref).flags()
+		r := t.rec(x.ref)
+		was = r.flags()
+		if !p.Merging && x.rewrite(r, was) {
+			return
+		}
 	}
 	if !x.exists() && (!p.Merging || blank(&x.state) && x.coll == nil) {
 		t.count(was, 0)
@@ -472,9 +476,6 @@ func (e *Engine) store(t *table, x *entry, p *Params) {
 			x.ref = 0
 		}
 		x.state.Value = nil
-		return
-	}
-	if x.ref != 0 && !p.Merging && x.rewrite(t, was) {
 		return
 	}
 	t.adopt(x.coll, x.key)
@@ -517,17 +518,16 @@ func (e *Engine) store(t *table, x *entry, p *Params) {
 
 // rewrite writes a short string, or what there is of a collection, over one of
 // the same length, where the record says no more than before, and reports
-// whether it could. was are the flags of the record.
-func (x *entry) rewrite(t *table, was recFlags) bool {
+// whether it could. r is the record of x, was are its flags.
+func (x *entry) rewrite(r rec, was recFlags) bool {
 	if x.coll != nil {
-		return x.rewriteColl(t, was)
+		return x.rewriteColl(r, was)
 	}
 	s, now := &x.state, x.flags&kept|fLive
 	deadline := deadlineOf(s)
 	if deadline != 0 {
 		now |= fDeadline
 	}
-	r := t.rec(x.ref)
 	k, n, at := r.lengths()
 	if (was^now)&^kept != 0 || now&fToken != 0 || n != len(s.Value) || n == 0 || n >= roomFrom || !plain(s, nil) {
 		return false
@@ -547,7 +547,7 @@ func (x *entry) rewrite(t *table, was recFlags) bool {
 }
 
 // rewriteColl is rewrite for a collection.
-func (x *entry) rewriteColl(t *table, was recFlags) bool {
+func (x *entry) rewriteColl(r rec, was recFlags) bool {
 	c, now := x.coll, x.flags&kept&^fText|fLive|fColl
 	if c.fieldTTLs > 0 {
 		now |= fFields
@@ -559,23 +559,19 @@ func (x *entry) rewriteColl(t *table, was recFlags) bool {
 	if (was^now)&^(kept&^fText) != 0 || now&fToken != 0 || c.gone() || len(x.others) > 0 || !plain(&x.state, c) {
 		return false
 	}
-	b := c.append(x.enc[:0])
-	r := t.rec(x.ref)
+	r.t.adopt(c, x.key) // which may number its annex anew
 	k, n, at := r.lengths()
-	if n != len(b) {
+	body := at + k + now.fieldsLen()
+	// Where it does not fit, what it has overwritten is written anew.
+	if len(c.append(r.b[body:body:body+n])) != n {
 		return false
 	}
-	t.adopt(c, x.key)
 	r.setWord(x.word)
 	r.setFlags(now)
-	x.key, x.keyAt = r.b[at:at+k:at+k], at
-	at += k
 	if now&fDeadline != 0 {
-		putDeadline(r.b[at:], deadline)
-		at += deadLen
+		putDeadline(r.b[at+k:], deadline)
 	}
-	x.valueAt = at
-	copy(r.b[at:], b)
+	x.key, x.keyAt, x.valueAt = r.b[at:at+k:at+k], at, body
 	return true
 }
 
