@@ -484,30 +484,21 @@ func (m *editing) expireMember(name []byte, ms int64) {
 	m.t.unresolved = append(m.t.unresolved, unresolved{m: m, c: m.c, name: bytes.Clone(name)})
 }
 
-// expireCells takes a field away whose deadline has passed. It is an op where
-// siblings may not take the same: what was counted before ends with the field, and
-// a later removal, which will not name that, may come to them before they reclaim
-// it; an older value, written at the same time, may come after they have.
+// expireCells takes a field away whose deadline has passed, with all that was
+// counted on it: no increment may show again what clients have seen end. Nor does
+// one that is stamped later than the deadline, for stamps can be ahead of the
+// clock, and who counts on a field that has expired takes it away first. It is an
+// op where siblings may not take the same: a later removal, which will not name
+// what was counted, may come to them before they reclaim the field; an older
+// value, written at the same time, may come after they have.
 func (m *editing) expireCells(name []byte) {
 	st, _ := m.load(name)
-	deadline, sees := st.top().dlMs, st.dots()
-	var floors []op.Floor
-	for _, f := range st.floors() {
-		if st.born(&f).Ms() < deadline {
-			floors = append(floors, f)
-		}
-	}
+	sees, floors := st.dots(), st.floors()
 	st.drop(sees, floors)
 	m.save(name, &st)
 	if len(floors) > 0 || len(sees) > 1 {
 		m.e.expire.ops.Take(m.db, m.x.key, m.c.typ, op.Main, name, op.Seen{Cells: sees, Floors: floors})
 	}
-}
-
-// born is when the run began that f is about.
-func (m *member) born(f *op.Floor) clock.Reading {
-	at, _ := slices.BinarySearchFunc(m.runs.Subs, op.Sub{Lineage: f.Lineage, Origin: f.Origin}, op.CompareSubs)
-	return m.runs.Subs[at].Born
 }
 
 // eachMember calls fn with every member, visible or hidden, and saves what it

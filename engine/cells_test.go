@@ -439,6 +439,39 @@ func TestExpiredFieldTakesIncrements(t *testing.T) {
 	}
 }
 
+// TestExpiredFieldTakesLateStamps: an increment ends with the value that it was
+// made on, even if its stamp is later than the deadline, as after a clock that
+// was set back, and does not show again when the field is reclaimed.
+func TestExpiredFieldTakesLateStamps(t *testing.T) {
+	f, g := []byte("f"), []byte("g")
+	m := newMesh(2, merging())
+	r := m.regions[0]
+	r.wall.Set(startMs + 500)
+	r.do(func(t *Tx) { t.HashSet(key("k"), [][]byte{f, []byte("10"), g, []byte("1")}, FieldChange{}) }, "k")
+	r.wall.Set(startMs)
+	r.do(func(t *Tx) { t.HashIncr(key("k"), f, 3) }, "k")
+	r.do(func(t *Tx) { t.HashSetDeadline(key("k"), f, startMs+100) }, "k")
+	m.collect(0)
+	m.pull(1, 0, 1<<30)
+	m.expireLater(r)
+	sum := r.digest()
+	if other := m.regions[1].digest(); other != sum {
+		t.Error("a region that has not reclaimed the field reads differently")
+	}
+	m.collect(0)
+	m.pull(1, 0, 1<<30)
+	for i, r := range m.regions {
+		expireAll(r)
+		if got := r.members("k"); got != "g=1" {
+			t.Errorf("region %d shows %q", i, got)
+		}
+		checkAccounts(t, r.e)
+	}
+	if m.regions[1].digest() != sum {
+		t.Error("regions differ")
+	}
+}
+
 // TestFlushForgets: of a collection that a FLUSHDB removed nothing stays.
 func TestFlushForgets(t *testing.T) {
 	r := newRegion("a", clock.NewManual(startMs), 1, 1, merging())

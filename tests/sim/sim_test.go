@@ -81,6 +81,7 @@ func TestSimFoundSeeds(t *testing.T) {
 		"after a crash stamps ran ten seconds ahead":             {3, 3},
 		"the same with skewed clocks":                            {3, 5},
 		"a wiped region, copied to while it reads another's log": {3, 90},
+		"a field incremented with a stamp beyond its deadline":   {2, 39},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if w := runSeed(found.seed, planOf(found.seed, found.regions), nil); w.failure != "" {
