@@ -19,6 +19,10 @@ const (
 	loopBuf = 64 << 10
 	// loopEvents is how many sockets one look at them tells of.
 	loopEvents = 256
+	// Replies leave ahead of so many bytes of input, which may be long work, and
+	// before other input once they have waited so long.
+	largeInput    = 4 << 10
+	replyPatience = 200 * time.Microsecond
 )
 
 // eventLoop serves plain TCP and unix sockets with one goroutine. Commands run
@@ -36,6 +40,7 @@ type eventLoop struct {
 	// leaves at its end: whoever waits for it then finds more to do at once, and
 	// is woken once, which costs more than a small command.
 	answered []*loopConn
+	since    time.Time // of the first of them
 
 	wasWoken []*loopConn // empty but while its turn runs: the other half of woken
 
@@ -231,6 +236,13 @@ func (l *eventLoop) runQueue() {
 	l.wasWoken = woken[:0]
 }
 
+// beforeWork lets replies leave that would wait too long for so much input.
+func (l *eventLoop) beforeWork(bytes int) {
+	if len(l.answered) > 0 && (bytes >= largeInput || time.Since(l.since) > replyPatience) {
+		l.flushAnswered()
+	}
+}
+
 // flushAnswered sends what this turn's commands have replied.
 func (l *eventLoop) flushAnswered() {
 	for _, c := range l.answered {
@@ -347,6 +359,7 @@ func (c *loopConn) read() {
 	case n == 0:
 		c.endInput()
 	default:
+		c.loop.beforeWork(n)
 		c.sess.Feed(c.loop.buf[:n])
 	}
 	c.answer()
@@ -356,6 +369,9 @@ func (c *loopConn) read() {
 func (c *loopConn) answer() {
 	if !c.flushes {
 		c.flushes = true
+		if len(c.loop.answered) == 0 {
+			c.loop.since = time.Now()
+		}
 		c.loop.answered = append(c.loop.answered, c)
 	}
 }
