@@ -33,6 +33,8 @@ func TestPlaces(t *testing.T) {
 func TestRebind(t *testing.T) {
 	r, addr := startTCP(t)
 	old := dial(t, "tcp", addr)
+	old.send("echo first\n") // who waits to be accepted is lost with the socket
+	old.expect("first")
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
