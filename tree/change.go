@@ -446,10 +446,8 @@ func (t *Tree) weight(level int, ref slab.Ref) int {
 	return t.used(&in)
 }
 
-// fits tells whether two neighbours fill no more than 3/4 of one node.
-func (t *Tree) fits(level int, a, b slab.Ref) bool {
-	return t.weight(level, a)+t.weight(level, b) <= t.limit(level)*3/4
-}
+// fits tells whether neighbours of two weights fill no more than 3/4 of one node.
+func (t *Tree) fits(level, a, b int) bool { return a+b <= t.limit(level)*3/4 }
 
 // joins tells whether child i of a node is light and fits together with a neighbour.
 func (t *Tree) joins(in *inner, level, i int) bool {
@@ -457,19 +455,20 @@ func (t *Tree) joins(in *inner, level, i int) bool {
 	return t.joinsAt(in, level, i, t.weight(level, in.ref(i)))
 }
 
+// joinsAt is joins for child i at its level, once it has a weight.
 func (t *Tree) joinsAt(in *inner, level, i, weight int) bool {
-	limit := t.limit(level)
-	fits := func(k int) bool { return t.weight(level, in.ref(k))+weight <= limit*3/4 }
-	return weight <= limit*3/8 && (i > 0 && fits(i-1) || i+1 < in.n && fits(i+1))
+	fits := func(k int) bool { return t.fits(level, t.weight(level, in.ref(k)), weight) }
+	return weight <= t.limit(level)*3/8 && (i > 0 && fits(i-1) || i+1 < in.n && fits(i+1))
 }
 
 // settle joins es[i], a child at a level, with its neighbours as far as they fit together.
 func (t *Tree) settle(es []entry, level, i int) []entry {
+	fits := func(k int) bool { return t.fits(level, t.weight(level, es[k].ref), t.weight(level, es[k+1].ref)) }
 	for {
 		switch {
-		case i > 0 && t.fits(level, es[i-1].ref, es[i].ref):
+		case i > 0 && fits(i-1):
 			i--
-		case i+1 < len(es) && t.fits(level, es[i].ref, es[i+1].ref):
+		case i+1 < len(es) && fits(i):
 		default:
 			return es
 		}
