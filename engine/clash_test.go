@@ -597,11 +597,7 @@ func TestSetOverReclaimed(t *testing.T) {
 	expireAll(r)
 	r.do(toText, "k")
 	again := newRegion("a", r.wall, 1, 1, alone())
-	for _, b := range r.own {
-		if err := again.e.Apply(b, FromLog, r.wall.NowMs()); err != nil {
-			t.Fatal(err)
-		}
-	}
+	again.replay(t, r)
 	if val, _ := again.get("k"); val != "a" || again.digest() != r.digest() {
 		t.Errorf("%q after a replay: %s", val, again.showMembers())
 	}

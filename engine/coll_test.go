@@ -49,11 +49,7 @@ func runCollections(t *testing.T, seed uint64) {
 		checkCollections(t, r, hash, list, set, zset)
 	}
 	again := newRegion("b", clock.NewManual(startMs), 2, 2, p)
-	for _, b := range r.own {
-		if err := again.e.Apply(b, FromLog, r.wall.NowMs()); err != nil {
-			t.Fatal(err)
-		}
-	}
+	again.replay(t, r)
 	checkCollections(t, again, hash, list, set, zset)
 }
 

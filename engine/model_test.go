@@ -324,11 +324,7 @@ func checkReplay(t *testing.T, r *region, seed uint64) {
 			}
 		}
 		for range 2 {
-			for _, b := range r.own {
-				if err := f.e.Apply(b, FromLog, r.wall.NowMs()); err != nil {
-					t.Fatal(err)
-				}
-			}
+			f.replay(t, r)
 			if f.digest() != r.digest() {
 				t.Fatalf("seed %d: replay gives another digest (merging %v, over newer states %v)", seed, p.Merging, newer)
 			}

@@ -339,11 +339,7 @@ func TestReplayMeetsFormerLife(t *testing.T) {
 			expireAll(r)
 			r.do(make, "k")
 			again := newRegion("a", r.wall, 1, 1, alone())
-			for _, b := range r.own {
-				if err := again.e.Apply(b, FromLog, r.wall.NowMs()); err != nil {
-					t.Fatal(err)
-				}
-			}
+			again.replay(t, r)
 			if again.digest() != r.digest() || again.members("k") != r.members("k") {
 				t.Errorf("%s after a %s: replayed as %q, was %q", name, before, again.members("k"), r.members("k"))
 			}

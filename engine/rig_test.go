@@ -78,6 +78,16 @@ func (r *region) receive(b op.Batch) {
 	}
 }
 
+// replay applies the log of another region, as a start does, at its time.
+func (r *region) replay(t *testing.T, of *region) {
+	t.Helper()
+	for _, b := range of.own {
+		if err := r.e.Apply(b, FromLog, of.wall.NowMs()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // do runs fn over the named keys of database 0.
 func (r *region) do(fn func(*Tx), names ...string) error {
 	sc := Scope{}

@@ -24,11 +24,7 @@ func TestSetsReplay(t *testing.T) {
 			changeSet(t, r, rnd)
 		}
 		again := newRegion("b", clock.NewManual(startMs), 2, 2, p)
-		for _, b := range r.own {
-			if err := again.e.Apply(b, FromLog, r.wall.NowMs()); err != nil {
-				t.Fatal(err)
-			}
-		}
+		again.replay(t, r)
 		if have, want := membersOf(again), membersOf(r); !slices.Equal(have, want) {
 			t.Fatalf("seed %d: %q after replay, want %q", seed, have, want)
 		}

@@ -347,11 +347,7 @@ func runStream(t *testing.T, seed uint64) {
 	}
 	checkAccounts(t, r.e)
 	again := newRegion("b", clock.NewManual(startMs), 2, 2, p)
-	for _, b := range r.own {
-		if err := again.e.Apply(b, FromLog, r.wall.NowMs()); err != nil {
-			t.Fatal(err)
-		}
-	}
+	again.replay(t, r)
 	checkStream(t, again, m)
 	var whole *op.Coll
 	_ = r.do(func(tx *Tx) { _, whole, _ = tx.Content(key("s")) }, "s")

@@ -61,11 +61,7 @@ func runZSet(t *testing.T, seed uint64) {
 		compareRanked(t, r, rnd, have)
 	}
 	again := newRegion("b", clock.NewManual(startMs), 2, 2, p)
-	for _, b := range r.own {
-		if err := again.e.Apply(b, FromLog, r.wall.NowMs()); err != nil {
-			t.Fatal(err)
-		}
-	}
+	again.replay(t, r)
 	compareRanked(t, again, rnd, have)
 }
 
