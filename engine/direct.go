@@ -10,10 +10,7 @@ func (t *Tx) standing(k Key) (s *shard, r rec, val []byte, ok bool) {
 		return nil, r, nil, false
 	}
 	s, tb, _ := t.locate(k)
-	if len(s.watches)+len(s.waits)+len(tb.walks) > 0 {
-		return nil, r, nil, false
-	}
-	if r, ok = t.home.at(tb); !ok {
+	if r, ok = t.home.at(tb); !ok || !unobserved(s, tb) {
 		return nil, r, nil, false
 	}
 	f := r.flags()
@@ -28,18 +25,19 @@ func (t *Tx) standing(k Key) (s *shard, r rec, val []byte, ok bool) {
 // writeOver makes val the string of a standing record, whose length it has; the
 // op was told. flags are as setOwned has them. The deadline stays.
 func (t *Tx) writeOver(s *shard, r rec, old, val []byte, flags recFlags) {
-	f := r.flags()&^(fMade|fHasRow|fTold) | flags
-	if t.p.KeepRows && f&fDirty == 0 {
-		f |= fDirty
-		s.dirty.add(RowKey{r.t.db, string(r.key())})
-	}
-	r.setFlags(f)
+	r.setFlags(s.queueRow(r.flags()&^(fMade|fHasRow|fTold)|flags, r.t.db, r.key(), t.p))
 	if !t.NoTouch {
 		r.setWord(t.p.Policy.OnWrite(r.word(), t.now, t.dice(t.home.hash), t.p.LRU))
 	}
 	copy(old, val)
 	t.home.open = false
 	t.changes++
+}
+
+// unobserved reports whether nobody in a shard asks for what a key was before its
+// change: who watches, who waits, and snapshots of the table.
+func unobserved(s *shard, tb *table) bool {
+	return len(s.watches)+len(s.waits)+len(tb.walks) == 0
 }
 
 // isDirect reports whether a tx that is sole has made direct changes only, or

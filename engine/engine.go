@@ -400,13 +400,20 @@ func (e *Engine) table(s *shard, db int) *table {
 
 // put writes an entry and queues its row. The shard is locked.
 func (e *Engine) put(s *shard, t *table, db int, x *entry, p *Params) {
-	if p.KeepRows && x.flags&fDirty == 0 {
-		x.flags |= fDirty
-		s.dirty.add(RowKey{db, string(x.key)})
-	}
+	x.flags = s.queueRow(x.flags, db, x.key, p)
 	t.fitSize(x)
 	e.store(t, x, p)
 	e.use(t)
+}
+
+// queueRow queues a key that changes for the checkpoint, where rows are kept, and
+// returns its flags with a note of that.
+func (s *shard) queueRow(f recFlags, db int, key []byte, p *Params) recFlags {
+	if p.KeepRows && f&fDirty == 0 {
+		f |= fDirty
+		s.dirty.add(RowKey{db, string(key)})
+	}
+	return f
 }
 
 // use brings what is in use up to date with a table that changed.

@@ -112,12 +112,20 @@ func (t *Tx) standingOpen(k Key, tb *table) *entry {
 	return &h.x
 }
 
-// openedFor opens the record of k.
+// find is the record of k in tb; ok is false where there is none.
+func (t *Tx) find(k Key, tb *table, hash uint64) (r rec, ok bool) {
+	if t.home.is(k) {
+		return t.home.at(tb)
+	}
+	return tb.find(hash, k.Name)
+}
+
+// openedFor opens the record of k, which find has found.
 func (t *Tx) openedFor(k Key, r rec, hash uint64) *entry {
 	x := (*entry)(nil)
 	if h := &t.home; h.is(k) {
 		x = &h.x
-		h.t, h.ref, h.open = r.t, r.ref, r.has(fLive)
+		h.open = r.has(fLive)
 	} else {
 		x = t.fresh()
 	}

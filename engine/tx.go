@@ -569,7 +569,7 @@ func (t *Tx) lookup(k Key) *entry {
 	}
 	x := t.standingOpen(k, tb)
 	if x == nil {
-		r, ok := tb.find(h, k.Name)
+		r, ok := t.find(k, tb, h)
 		if !ok || !r.has(fLive) {
 			return nil
 		}
@@ -637,7 +637,7 @@ func (t *Tx) openFor(k Key) *undo {
 		x = t.standingOpen(k, tb)
 	}
 	if x == nil {
-		r, ok := tb.find(h, k.Name)
+		r, ok := t.find(k, tb, h)
 		if !ok {
 			x = t.fresh()
 			*x = entry{hash: h, key: k.Name, t: tb, word: t.p.Policy.Init(t.now)}
@@ -663,7 +663,7 @@ func (t *Tx) openFor(k Key) *undo {
 // lasts reports whether a direct change of x, which is live, would do: nobody asks
 // for what it was, nobody waits for it, and its stamp says nothing.
 func (t *Tx) lasts(s *shard, x *entry) bool {
-	return len(s.watches)+len(s.waits)+len(x.t.walks) == 0 && x.flags&(fOnDisk|fToken) == 0 &&
+	return unobserved(s, x.t) && x.flags&(fOnDisk|fToken) == 0 &&
 		plain(&x.state, x.coll) && !x.shared() && !t.expired(&x.state)
 }
 
