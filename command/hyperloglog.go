@@ -72,9 +72,6 @@ func (c *Ctx) sketch(k engine.Key) (b []byte, found bool, err error) {
 	return val, true, nil
 }
 
-// storeSketch makes b the value of k, whose deadline stays.
-func (c *Ctx) storeSketch(k engine.Key, b []byte) { c.Tx.Rewrite(k, b) }
-
 func (c *Ctx) sparseLimit() int { return int(c.Host.Config().Load().HLLSparseMaxBytes) }
 
 func pfAdd(c *Ctx) {
@@ -84,7 +81,7 @@ func pfAdd(c *Ctx) {
 		c.failHLL(err)
 		return
 	}
-	changed, elems := !found, c.Args[2:]
+	changed, elems, raised := !found, c.Args[2:], hll.New()
 	if found {
 		for len(elems) > 0 && hll.Covers(b, elems[0]) {
 			elems = elems[1:]
@@ -105,6 +102,9 @@ func pfAdd(c *Ctx) {
 			c.failHLL(err)
 			return
 		}
+		if higher && c.Tx.Merging() {
+			raised, _, _ = hll.Add(raised, elem, c.sparseLimit()) // which has no damage to refuse
+		}
 		changed = changed || higher
 	}
 	if !changed {
@@ -112,13 +112,14 @@ func pfAdd(c *Ctx) {
 		c.Out.Int(0)
 		return
 	}
-	c.storeSketch(k, b)
+	c.Tx.RaiseSketch(k, b, raised)
 	c.Event(engine.EventString, "pfadd", k)
 	c.Out.Int(1)
 }
 
 // pfCount keeps the estimate of a single key in its value, as Redis does: asked
-// again it costs nothing until something is added.
+// again it costs nothing until something is added. Between regions that would be
+// a SET, which takes away what others add meanwhile.
 func pfCount(c *Ctx) {
 	if len(c.Args) > 2 {
 		c.pfCountUnion()
@@ -144,9 +145,11 @@ func pfCount(c *Ctx) {
 			c.failHLL(err)
 			return
 		}
-		b := bytes.Clone(val)
-		hll.SetCached(b, card)
-		c.storeSketch(c.Key(1), b)
+		if !c.Tx.Merging() {
+			b := bytes.Clone(val)
+			hll.SetCached(b, card)
+			c.Tx.Rewrite(c.Key(1), b)
+		}
 	}
 	c.Out.Int(int64(card))
 }
@@ -168,11 +171,14 @@ func (c *Ctx) pfCountUnion() {
 
 // pfMerge merges into the first key, which counts as a source too.
 func pfMerge(c *Ctx) {
-	var u hll.Union
+	var u, raised hll.Union
 	for i := 1; i < len(c.Args); i++ {
 		val, found, err := c.Tx.Peek(c.Key(i))
 		if err == nil && found {
 			err = u.Merge(val)
+			if i > 1 && err == nil && c.Tx.Merging() {
+				err = raised.Merge(val)
+			}
 		}
 		if err != nil {
 			c.failHLL(err)
@@ -191,7 +197,7 @@ func pfMerge(c *Ctx) {
 		c.failHLL(err)
 		return
 	}
-	c.storeSketch(k, b)
+	c.Tx.RaiseSketch(k, b, raised.Encode(c.sparseLimit()))
 	c.Event(engine.EventString, "pfadd", k)
 	c.Out.OK()
 }
@@ -244,7 +250,7 @@ func (c *Ctx) makeDense(k engine.Key, b []byte) (dense []byte, was hll.Encoding,
 		return b, was, nil
 	}
 	if dense, err = hll.ToDense(b); err == nil {
-		c.storeSketch(k, dense)
+		c.Tx.RaiseSketch(k, dense, dense)
 	}
 	return dense, was, err
 }

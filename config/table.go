@@ -292,7 +292,7 @@ func structureParams() []*Param {
 		field("zset-max-listpack-value", size(0), 64, func(s *Snapshot) *int64 { return &s.ZSetMaxListpackValue },
 			"Length of members up to which a sorted set keeps its small form.").alias("zset-max-ziplist-value"),
 		field("hll-sparse-max-bytes", size(0), 3000, func(s *Snapshot) *int64 { return &s.HLLSparseMaxBytes },
-			"Largest HyperLogLog that is kept in the sparse form."),
+			"Largest HyperLogLog that is kept in the sparse form, in bytes. What siblings add is taken in up to 3000."),
 		field("stream-node-max-bytes", size(0), 4096, func(s *Snapshot) *int64 { return &s.StreamNodeMaxBytes },
 			"Size of the nodes that approximate trimming of streams removes whole, 0 for no limit."),
 		field("stream-node-max-entries", integer[int64](0, most), 100, func(s *Snapshot) *int64 { return &s.StreamNodeMaxEntries },

@@ -158,7 +158,7 @@ func (e *Engine) settle(s *shard, t *table, db int, x *entry, p *Params, nowMs i
 	if e.arrange(x, stringBirth(&was), x.touched); !clashed && x.clashes() {
 		e.noteClash(db, x)
 	}
-	if x.state.ValueStamp != was.ValueStamp || !baseAlive(&x.state) {
+	if x.state.ValueStamp != was.ValueStamp || !baseAlive(&x.state) || len(was.Sketches)+len(x.state.Sketches) > 0 {
 		x.flags &^= fMade | fHasRow | fOnDisk | fToken
 		if x.keepStamp && !p.Merging {
 			x.flags |= fToken
@@ -311,6 +311,9 @@ func (e *Engine) LastReading() clock.Reading {
 		}
 		for i := range s.Floors {
 			last = max(last, s.Floors[i].At)
+		}
+		for i := range s.Sketches {
+			last = max(last, s.Sketches[i].Birth.At)
 		}
 	})
 	return last

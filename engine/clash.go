@@ -333,7 +333,7 @@ func stringBirth(s *op.KeyState) clock.Stamp {
 	if baseAlive(s) {
 		return s.ValueStamp
 	}
-	return runsBirth(s, func(c *op.Sub) bool { return relevant(s, c.Lineage) })
+	return earlier(oldestSketch(s), runsBirth(s, func(c *op.Sub) bool { return relevant(s, c.Lineage) }))
 }
 
 // runsBirth is when the oldest run that counts and that is wanted began.

@@ -99,7 +99,7 @@ func (m *mesh) act(rnd *rand.Rand, r *region) {
 			t.FlushDB(k.DB)
 		}
 		for range 1 + rnd.IntN(3) {
-			switch rnd.IntN(11) {
+			switch rnd.IntN(14) {
 			case 0:
 				t.SetString(k, strconv.AppendInt(nil, by, 10), NoDeadline())
 			case 1:
@@ -120,6 +120,10 @@ func (m *mesh) act(rnd *rand.Rand, r *region) {
 				if t.Copy(k, l) {
 					t.Delete(k)
 				}
+			case 11, 12:
+				pfAdd(t, k, element(rnd.IntN(6))) // refused where another string is
+			case 13:
+				t.SetString(k, sketchOf(rnd.IntN(6)), NoDeadline())
 			}
 		}
 	})

@@ -25,6 +25,10 @@ func (e *Engine) JoinCopy(id uint64, covered clock.Vector, entries []StateEntry,
 				st.Value = have.Value // the same value, perhaps evicted to its row
 			}
 			rest := beyond(*have, covered)
+			rest.Sketches = slices.DeleteFunc(slices.Clone(have.Sketches), func(k op.Sketch) bool {
+				_, named := slices.BinarySearchFunc(st.Sketches, k, op.CompareSketches)
+				return covered.Covers(k.Birth) && !named
+			})
 			join(&rest, &st)
 			*have = rest
 			m.each(func() {
@@ -89,7 +93,7 @@ func (e *Engine) EndCopy(id uint64, covered clock.Vector, nowMs int64) error {
 				if r.has(fCopied) {
 					return
 				}
-				if r.has(fAway) {
+				if r.away() {
 					rows = append(rows, RowKey{db, string(r.key())})
 					return
 				}

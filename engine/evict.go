@@ -161,7 +161,7 @@ func (e *Engine) evictable(s *shard, r rec, p *Params) bool {
 		n := x.coll.memBytes()
 		return !x.coll.counts && n > digestLen && n <= awayMax
 	}
-	return len(x.state.Value) > digestLen && !counted(&x.state)
+	return (len(x.state.Value) > digestLen || len(x.state.Sketches) > 0) && !counted(&x.state)
 }
 
 const (
@@ -174,6 +174,10 @@ const (
 // toDisk leaves of an entry's value what stands for it in memory.
 func (t *table) toDisk(x *entry) {
 	x.flags |= fOnDisk
+	if len(x.state.Sketches) > 0 {
+		sketchesToDisk(&x.state)
+		return
+	}
 	if x.coll == nil {
 		x.state.Value = binary.BigEndian.AppendUint64(make([]byte, 0, digestLen), xxh3.Hash(x.state.Value))
 		return

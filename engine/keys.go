@@ -165,7 +165,11 @@ func (t *Tx) delete(u *undo) {
 // bytes is the memory of a key, by accounting.
 func (x *entry) bytes() int64 {
 	if x.ref == 0 {
-		return int64(len(x.key) + len(x.state.Value)) // not written yet
+		n := int64(len(x.key) + len(x.state.Value)) // not written yet
+		for i := range x.state.Sketches {
+			n += int64(len(x.state.Sketches[i].Value))
+		}
+		return n
 	}
 	n := x.t.rec(x.ref).bytes()
 	if x.coll != nil { // which the tx may have changed since it was written
@@ -254,8 +258,8 @@ func (t *Tx) dropTable(s *shard, stored int, old *table) {
 	}
 }
 
-// removeRuns names the counter runs of a table that is going, which a Flush op
-// leaves alone.
+// removeRuns names the counter runs and HyperLogLogs of a table that is going,
+// which a Flush op leaves alone.
 func (t *Tx) removeRuns(stored int, tb *table) {
 	if tb.runs == 0 {
 		return

@@ -8,7 +8,8 @@ import (
 )
 
 // This file is where concurrent changes to a string, a counter or a key's
-// deadline meet; members of collections do in cells.go and listmerge.go. A key's
+// deadline meet; HyperLogLogs do in sketch.go, members of collections in
+// cells.go and listmerge.go. A key's
 // state is a join semilattice: value and deadline cells ordered by stamp, a
 // removal mark that only rises, and per (lineage, origin) counter runs and
 // floors of which the later replaces the earlier. Every function here is
@@ -49,7 +50,7 @@ func remainder(s *op.KeyState, c *op.Sub) (n op.Num, none bool) {
 
 // exists reports whether the key has visible content, deadlines aside.
 func exists(s *op.KeyState) bool {
-	if baseAlive(s) {
+	if baseAlive(s) || len(s.Sketches) > 0 {
 		return true
 	}
 	for i := range s.Subs {
@@ -82,10 +83,13 @@ func counted(s *op.KeyState) bool {
 	return false
 }
 
-// visibleString is the string that clients read: the value cell, or the sum of
-// base and runs. clamped says that the sum left 64 bits. The result must not
+// visibleString is the string that clients read: the value cell, a HyperLogLog,
+// or the sum of base and runs. clamped says that the sum left 64 bits. The result must not
 // be modified.
 func visibleString(s *op.KeyState) (val []byte, clamped bool) {
+	if len(s.Sketches) > 0 {
+		return visibleSketch(s), false
+	}
 	if !counted(s) {
 		return s.Value, false
 	}
@@ -127,6 +131,8 @@ func applyOp(s *op.KeyState, o *op.Op) bool {
 		return join(s, &op.KeyState{Dead: o.Upto, Floors: o.Floors})
 	case op.Count:
 		return join(s, &op.KeyState{Subs: []op.Sub{o.Sub}})
+	case op.Raise:
+		return join(s, &op.KeyState{Sketches: []op.Sketch{{Birth: o.Birth, Value: o.Value}}})
 	}
 	return false
 }
@@ -191,6 +197,10 @@ func join(s, t *op.KeyState) bool {
 		s.Floors, joined = joinFloor(s.Floors, *f)
 		changed = changed || joined
 	}
+	for i := range t.Sketches {
+		joined := joinSketch(s, t.Sketches[i])
+		changed = changed || joined
+	}
 	if changed {
 		normalize(s)
 	}
@@ -222,7 +232,7 @@ func putLater[T any](list []T, v T, at int, found, late bool) ([]T, bool) {
 }
 
 // normalize drops what can no longer matter: runs, floors and the flush mark of
-// older values, and the bytes of a removed value.
+// older values, the bytes of a removed value, and what births have gone.
 func normalize(s *op.KeyState) {
 	older := func(l clock.Stamp) bool { return !l.IsZero() && l.Less(s.ValueStamp) }
 	if len(s.Subs) > 0 && slices.ContainsFunc(s.Subs, func(c op.Sub) bool { return older(c.Lineage) }) {
@@ -237,10 +247,11 @@ func normalize(s *op.KeyState) {
 	if !baseAlive(s) {
 		s.Value = nil
 	}
+	dropSketches(s)
 }
 
 // floorsOf names, for a removal, every run of s that still counts for
-// something, hidden ones included.
+// something, hidden ones included, and every birth of a HyperLogLog.
 func floorsOf(s *op.KeyState) []op.Floor {
 	var fs []op.Floor
 	for i := range s.Subs {
@@ -249,7 +260,7 @@ func floorsOf(s *op.KeyState) []op.Floor {
 			fs = append(fs, op.Floor{Lineage: c.Lineage, Origin: c.Origin, At: c.At, Total: c.Total})
 		}
 	}
-	return fs
+	return birthFloors(fs, s)
 }
 
 // survivors are the floors that a SET names: runs that started from nothing.
@@ -290,7 +301,7 @@ func forget(s *op.KeyState, stable clock.Vector) (empty bool) {
 			s.DeadlineStamp, s.DeadlineMs = clock.Stamp{}, 0
 		}
 		s.Dead = clock.Stamp{}
-	} else if !counted(s) && stable.Covers(s.ValueStamp) && stable.Covers(s.DeadlineStamp) {
+	} else if !exists(s) && stable.Covers(s.ValueStamp) && stable.Covers(s.DeadlineStamp) {
 		s.ValueStamp, s.Flushed, s.Dead = clock.Stamp{}, clock.Stamp{}, clock.Stamp{}
 		s.DeadlineStamp, s.DeadlineMs = clock.Stamp{}, 0
 	}
@@ -306,7 +317,7 @@ func forgetOfColl(s *op.KeyState, stable clock.Vector) {
 	switch {
 	case baseAlive(s):
 		s.Dead = clock.Stamp{}
-	case !counted(s) && stable.Covers(s.ValueStamp):
+	case !exists(s) && stable.Covers(s.ValueStamp):
 		s.ValueStamp, s.Flushed, s.Dead = clock.Stamp{}, clock.Stamp{}, clock.Stamp{}
 	}
 	forgetRuns(s, stable)
@@ -336,7 +347,9 @@ func beyond(s op.KeyState, v clock.Vector) op.KeyState {
 	if v.Covers(s.DeadlineStamp) {
 		s.DeadlineStamp, s.DeadlineMs = clock.Stamp{}, 0
 	}
-	if v.Covers(s.Dead) {
+	// A floor does not say when it was made; what was removed beyond v, may be its doing.
+	floors := v.Covers(s.Dead)
+	if floors {
 		s.Dead = clock.Stamp{}
 	}
 	if v.Covers(s.Flushed) {
@@ -346,19 +359,24 @@ func beyond(s op.KeyState, v clock.Vector) op.KeyState {
 		return v.Covers(clock.Stamp{At: c.At, Origin: c.Origin})
 	})
 	s.Floors = slices.DeleteFunc(slices.Clone(s.Floors), func(f op.Floor) bool {
-		return v.Covers(clock.Stamp{At: f.At, Origin: f.Origin})
+		return floors && v.Covers(clock.Stamp{At: f.At, Origin: f.Origin})
 	})
+	s.Sketches = slices.DeleteFunc(slices.Clone(s.Sketches), func(k op.Sketch) bool { return v.Covers(k.Birth) })
 	return s
 }
 
 // blank reports whether nothing at all is known of a key.
 func blank(s *op.KeyState) bool {
-	return s.ValueStamp.IsZero() && s.Dead.IsZero() && s.Flushed.IsZero() && s.DeadlineStamp.IsZero() && len(s.Subs) == 0 && len(s.Floors) == 0
+	return s.ValueStamp.IsZero() && s.Dead.IsZero() && s.Flushed.IsZero() && s.DeadlineStamp.IsZero() && len(s.Subs) == 0 && len(s.Floors) == 0 && len(s.Sketches) == 0
 }
 
 // tokenOf is the CAS token of a visible state: the stamp of a plain value, for
-// a counter a digest of the stamps of base and runs.
+// a counter a digest of the stamps of base and runs, for a HyperLogLog whose
+// registers merge one of its births and registers.
 func tokenOf(s *op.KeyState) clock.Stamp {
+	if len(s.Sketches) > 0 {
+		return sketchToken(s)
+	}
 	if !counted(s) {
 		return s.ValueStamp
 	}

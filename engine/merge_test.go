@@ -3,6 +3,7 @@ package engine
 import (
 	"bytes"
 	"fmt"
+	"math/bits"
 	"math/rand/v2"
 	"slices"
 	"strconv"
@@ -28,7 +29,9 @@ const (
 	vSet verb = iota
 	vSetEx
 	vSetKeep
+	vSetSketch
 	vIncr
+	vPFAdd
 	vDel
 	vExpire
 	vPersist
@@ -37,7 +40,7 @@ const (
 )
 
 func (v verb) String() string {
-	return [...]string{"SET", "SETEX", "KEEPTTL", "INCR", "DEL", "EXPIRE", "PERSIST", "FLUSH"}[v]
+	return [...]string{"SET", "SETEX", "KEEPTTL", "SET HLL", "INCR", "PFADD", "DEL", "EXPIRE", "PERSIST", "FLUSH"}[v]
 }
 
 // step is one choice of a history: region does verb after pulling all that
@@ -56,6 +59,8 @@ type event struct {
 	seen     uint // events, as bits
 	value    int64
 	lineage  int   // INCR: the SET it had seen, -1 for none
+	birth    int   // PFADD: whose registers it raises
+	idle     bool  // it was refused, or there was nothing to do
 	cell     bool  // writes the deadline cell
 	deadline int64 // what it writes there
 }
@@ -65,19 +70,48 @@ type view struct {
 	value    int64
 	deadline int64
 	base     int // the living SET, -1 for none
+	// elements is which events a HyperLogLog has counted; 0 for other strings.
+	elements uint
+	birth    int // the newest of its births
 }
 
 func has(set uint, i int) bool { return set>>i&1 != 0 }
+
+func (v verb) sets() bool { return v <= vSetSketch }
+
+// alive reports whether a birth that set has outlived all removals in it.
+func alive(events []event, set uint, birth, newest int) bool {
+	for i, ev := range events {
+		if has(set, i) && has(ev.seen, birth) && (ev.verb == vDel && !ev.idle || ev.verb == vFlush) {
+			return false
+		}
+	}
+	return birth > newest
+}
+
+// is reports whether val is what v says.
+func (v *view) is(val string) bool {
+	if v.elements == 0 {
+		return val == strconv.FormatInt(v.value, 10)
+	}
+	var want []int
+	for i := range bits.Len(v.elements) {
+		if has(v.elements, i) {
+			want = append(want, i)
+		}
+	}
+	return bytes.Equal(registers([]byte(val)), registers(sketchOf(want...)))
+}
 
 // see is the outcome of a set of events by the rules.
 func see(events []event, set uint) view {
 	v := view{base: -1}
 	newest, cell := -1, -1
 	for i, ev := range events {
-		if !has(set, i) {
+		if !has(set, i) || ev.idle {
 			continue
 		}
-		if ev.verb <= vSetKeep {
+		if ev.verb.sets() {
 			newest = i
 		}
 		if ev.cell {
@@ -87,7 +121,7 @@ func see(events []event, set uint) view {
 	if newest >= 0 {
 		v.base = newest
 		for i, ev := range events {
-			if has(set, i) && (ev.verb == vDel && i > newest || ev.verb == vFlush && has(ev.seen, newest)) {
+			if has(set, i) && (ev.verb == vDel && !ev.idle && i > newest || ev.verb == vFlush && has(ev.seen, newest)) {
 				v.base = -1
 			}
 		}
@@ -95,8 +129,19 @@ func see(events []event, set uint) view {
 	if v.base >= 0 {
 		v.exists, v.value = true, events[v.base].value
 	}
+	for i, ev := range events {
+		if !has(set, i) || ev.idle || ev.verb != vPFAdd {
+			continue
+		}
+		if ev.birth == v.base || !events[ev.birth].verb.sets() && alive(events, set, ev.birth, newest) {
+			v.exists, v.elements, v.birth = true, v.elements|1<<i, max(v.birth, ev.birth)
+		}
+	}
+	if v.base >= 0 && events[v.base].verb == vSetSketch {
+		v.elements, v.birth = v.elements|1<<v.base, max(v.birth, v.base)
+	}
 	for i, inc := range events {
-		if !has(set, i) || inc.verb != vIncr {
+		if !has(set, i) || inc.idle || inc.verb != vIncr {
 			continue
 		}
 		counts := inc.lineage == v.base || v.base < 0 && inc.lineage == newest
@@ -104,7 +149,7 @@ func see(events []event, set uint) view {
 			if !has(set, j) || !has(ev.seen, i) {
 				continue
 			}
-			if ev.verb == vDel || ev.verb == vFlush || ev.verb <= vSetKeep && inc.lineage < 0 {
+			if ev.verb == vDel && !ev.idle || ev.verb == vFlush || ev.verb.sets() && inc.lineage < 0 {
 				counts = false
 			}
 		}
@@ -116,7 +161,7 @@ func see(events []event, set uint) view {
 	if v.exists && cell >= 0 {
 		v.deadline = events[cell].deadline
 		for i, ev := range events {
-			if has(set, i) && (ev.verb == vDel && i > cell || ev.verb == vFlush && has(ev.seen, cell)) {
+			if has(set, i) && (ev.verb == vDel && !ev.idle && i > cell || ev.verb == vFlush && has(ev.seen, cell)) {
 				v.deadline = 0
 			}
 		}
@@ -183,7 +228,7 @@ func (h *history) take(s step) {
 	h.wall.Advance(1)
 	r, i := h.regions[s.region], len(h.events)
 	before := see(h.events, h.known[s.region])
-	ev := event{verb: s.verb, seen: h.known[s.region], lineage: before.base}
+	ev := event{verb: s.verb, seen: h.known[s.region], lineage: before.base, birth: i}
 	deadline := h.wall.NowMs() + int64(i+1)*1_000_000
 	committed, err := len(r.own), error(nil)
 	switch s.verb {
@@ -197,9 +242,30 @@ func (h *history) take(s step) {
 			exp, ev.cell = KeepDeadline(), !before.exists
 		}
 		r.do(func(t *Tx) { t.SetString(key(theKey), strconv.AppendInt(nil, ev.value, 10), exp) }, theKey)
+	case vSetSketch:
+		ev.cell = true
+		r.do(func(t *Tx) { t.SetString(key(theKey), sketchOf(i), NoDeadline()) }, theKey)
 	case vIncr:
 		ev.value, ev.cell = 1<<i, !before.exists
 		r.do(func(t *Tx) { _, err = t.Incr(key(theKey), ev.value) }, theKey)
+		if before.elements != 0 {
+			if err == nil {
+				h.fail("a HyperLogLog was counted on")
+			}
+			ev.idle, err = true, nil
+		}
+	case vPFAdd:
+		ev.cell = !before.exists
+		if before.elements != 0 {
+			ev.birth = before.birth
+		}
+		r.do(func(t *Tx) { err = pfAdd(t, key(theKey), element(i)) }, theKey)
+		if before.exists && before.elements == 0 {
+			if err == nil {
+				h.fail("elements were added to another string")
+			}
+			ev.idle, err = true, nil
+		}
 	case vDel:
 		r.do(func(t *Tx) { t.Delete(key(theKey)) }, theKey)
 	case vExpire:
@@ -212,7 +278,7 @@ func (h *history) take(s step) {
 		r.world(func(t *Tx) { t.FlushDB(0) })
 	}
 	if s.verb == vDel && !before.exists {
-		ev.verb = vPersist // does nothing
+		ev.idle = true
 	}
 	if err != nil {
 		h.fail("%v", err)
@@ -258,7 +324,7 @@ func (h *history) check(r *region, set uint, when string) {
 	}
 	want := see(h.events, set)
 	val, ok := r.get(theKey)
-	if ok != want.exists || ok && val != strconv.FormatInt(want.value, 10) {
+	if ok != want.exists || ok && !want.is(val) {
 		h.fail("%s: shows %q %v, the rules say %d %v\nstate %+v", when, val, ok, want.value, want.exists, r.state(theKey))
 	}
 	if d := r.deadline(theKey); d != want.deadline {
@@ -339,7 +405,7 @@ func (h *history) checkJoin() {
 	}
 	want := see(h.events, h.all())
 	val, _ := visibleString(&abc)
-	if exists(&abc) != want.exists || want.exists && (string(val) != strconv.FormatInt(want.value, 10) || deadlineOf(&abc) != want.deadline) {
+	if exists(&abc) != want.exists || want.exists && (!want.is(string(val)) || deadlineOf(&abc) != want.deadline) {
 		h.fail("joined states show %q, deadline %d, the rules say %+v", val, deadlineOf(&abc), want)
 	}
 }
@@ -459,6 +525,12 @@ func TestNamedHistories(t *testing.T) {
 			{a, 0, vSet}, {b, 1, vIncr}, {a, 2, vIncr}, {b, 0, vIncr}, {a, 0, vDel}, {c, 3, vIncr}},
 		"KEEPTTL on a counter": {
 			{a, 0, vIncr}, {a, 0, vExpire}, {b, 1, vIncr}, {a, 2, vSetKeep}, {c, 1, vDel}},
+		"two births, of which a removal saw one": {
+			{a, 0, vPFAdd}, {b, 0, vPFAdd}, {c, 1, vPFAdd}, {c, 0, vDel}, {b, 5, vPFAdd}, {a, 6, vPFAdd}},
+		"registers of a SET that is removed meanwhile": {
+			{a, 0, vSetSketch}, {b, 1, vPFAdd}, {a, 0, vPFAdd}, {c, 3, vDel}, {b, 1, vPFAdd}, {a, 4, vPFAdd}},
+		"a SET between two births": {
+			{a, 0, vPFAdd}, {b, 0, vSet}, {c, 0, vPFAdd}, {a, 4, vPFAdd}, {b, 0, vDel}},
 		"deadline set on what is removed meanwhile": {
 			{a, 0, vIncr}, {b, 1, vDel}, {a, 0, vExpire}, {c, 3, vIncr}, {c, 0, vSetKeep}},
 	} {

@@ -36,7 +36,7 @@ const (
 	fStamp                         // the stamp field is there and says something
 	fFull                          // the body begins with an op.KeyState
 	fColl                          // the body ends with a collection
-	fRuns                          // there are counter runs
+	fRuns                          // there are counter runs, or births of HyperLogLogs
 	fFields                        // fields of a hash have deadlines
 	fDirty                         // queued for the checkpoint
 	fHasRow                        // the row in Pebble holds this value
@@ -54,9 +54,6 @@ const fText = fShadow
 
 // fMade are the flags that tell how a string was made.
 const fMade = fRaw | fText
-
-// fAway are the flags of a collection whose members lie on disk.
-const fAway = fColl | fOnDisk
 
 const (
 	recNext  = 0
@@ -179,7 +176,7 @@ func (r rec) body() []byte {
 }
 
 // entry is an opened record, or a key that has none yet: what code works with
-// while it holds the shard's lock. Its key, and the value of its state, alias
+// while it holds the shard's lock. Its key, and the values of its state, alias
 // the record, or what the tx was given.
 type entry struct {
 	hash uint64
@@ -207,6 +204,12 @@ type entry struct {
 	editing        editing     // where a collection is under change
 	touched        touch       // by the batch that is applied
 }
+
+// away reports whether what merging has to know of a record lies on disk: of a
+// collection, or of a HyperLogLog, whose runs say so.
+func (r rec) away() bool { return r.flags().away() }
+
+func (f recFlags) away() bool { return f&fOnDisk != 0 && f&(fColl|fRuns) != 0 }
 
 // kept are the flags that state and coll do not say.
 const kept = fDirty | fHasRow | fOnDisk | fTold | fMade | fToken | fCopied
@@ -348,7 +351,7 @@ type shape struct {
 
 // plain reports whether one stamp says all there is to say of the cells.
 func plain(s *op.KeyState, coll *content) bool {
-	if !s.Dead.IsZero() || !s.Flushed.IsZero() || len(s.Subs)+len(s.Floors) > 0 || s.DeadlineMs > maxDeadlineMs || s.DeadlineMs < 0 {
+	if !s.Dead.IsZero() || !s.Flushed.IsZero() || len(s.Subs)+len(s.Floors)+len(s.Sketches) > 0 || s.DeadlineMs > maxDeadlineMs || s.DeadlineMs < 0 {
 		return false
 	}
 	return coll == nil || s.ValueStamp.IsZero()
@@ -367,7 +370,7 @@ func (e *Engine) shape(x *entry, p *Params) shape {
 			sh.flags |= fDeadline
 		}
 	}
-	if len(s.Subs) > 0 {
+	if len(s.Subs)+len(s.Sketches) > 0 {
 		sh.flags |= fRuns
 	}
 	founding := e.foundingStamp()
@@ -504,14 +507,14 @@ func (e *Engine) store(t *table, x *entry, p *Params) {
 	at += k + sh.flags.fieldsLen()
 	x.valueAt = at
 	switch {
-	case len(x.state.Value) == 0:
+	case len(x.state.Value)+len(x.state.Sketches) == 0:
 	case sh.flags&fFull == 0:
 		x.state.Value = r.b[at : at+v : at+v]
 	default:
-		// It lies inside the encoded state now.
+		// They lie inside the encoded state now.
 		state, _ := splitState(r.b[at:])
 		if st, err := op.DecodeOwnState(state); err == nil {
-			x.state.Value = st.Value
+			x.state.Value, x.state.Sketches = st.Value, st.Sketches
 		}
 	}
 }

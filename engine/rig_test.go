@@ -151,8 +151,8 @@ func checkAccounts(t *testing.T, e *Engine) {
 				x := e.openedRec(s, r)
 				cost += int64(len(r.b))
 				cost += x.collBytes()
-				if x.coll != nil && x.coll.away {
-					away++
+				if x.flags&fOnDisk != 0 {
+					away += change(0, r.flags(), fColl) + change(0, r.flags(), fRuns)
 				}
 				if x.shared() {
 					if front, behind := e.front(x); front != x.coll || behind != x.coll.behind {
@@ -165,7 +165,7 @@ func checkAccounts(t *testing.T, e *Engine) {
 						ttls++
 					}
 				}
-				if len(x.state.Subs) > 0 {
+				if len(x.state.Subs)+len(x.state.Sketches) > 0 {
 					runs++
 				}
 				if op.IsProvisional(x.state.ValueStamp.At) || op.IsProvisional(x.state.Dead.At) || op.IsProvisional(x.state.Flushed.At) || op.IsProvisional(x.state.DeadlineStamp.At) {

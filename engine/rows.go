@@ -97,7 +97,7 @@ func (e *Engine) RowWritten(en StateEntry) {
 	}
 	e.withEntry(en.DB, en.Key, func(s *shard, t *table, x *entry) {
 		// A change since the row was taken has made the key dirty again.
-		same := x.state.ValueStamp == st.ValueStamp && baseAlive(&x.state)
+		same := x.state.ValueStamp == st.ValueStamp && (baseAlive(&x.state) || len(x.state.Sketches) > 0)
 		if x.coll != nil {
 			same = len(st.Colls) == 1 && len(x.others) == 0 && st.Colls[0].Type == x.coll.typ
 		}
@@ -121,7 +121,9 @@ func (e *Engine) RestoreRow(k RowKey, row []byte) error {
 		case x.flags&fOnDisk == 0 || x.state.ValueStamp != st.ValueStamp:
 			return
 		case x.coll == nil:
-			x.state.Value = st.Value
+			if !Fill(&x.state, &st) {
+				return
+			}
 		case len(st.Colls) == 1 && st.Colls[0].Type == x.coll.typ:
 			m := editing{e: e, p: p, s: s, tb: t, db: k.DB, x: x}
 			m.build(&st.Colls[0])
@@ -136,29 +138,29 @@ func (e *Engine) RestoreRow(k RowKey, row []byte) error {
 	return nil
 }
 
-// awayKey appends the row of a key that is a collection and lies on disk, or with
-// anything a string. Its shard is locked.
+// awayKey appends the row of a key that is a collection or a HyperLogLog with
+// births and lies on disk, or with anything any string. Its shard is locked.
 func (e *Engine) awayKey(rows []RowKey, db int, key []byte, anything bool) []RowKey {
 	h := e.hash(key)
 	t := e.shardOf(h).dbs[db]
 	if t == nil || t.away == 0 && !anything {
 		return rows
 	}
-	if r, ok := t.find(h, key); ok && (r.has(fAway) || anything && r.has(fOnDisk)) {
+	if r, ok := t.find(h, key); ok && (r.away() || anything && r.has(fOnDisk)) {
 		rows = append(rows, RowKey{db, string(key)})
 	}
 	return rows
 }
 
-// awayIn appends the rows of what db holds of collections that lie on disk. The
-// shard is locked.
+// awayIn appends the rows of what db holds of collections and HyperLogLogs that lie
+// on disk. The shard is locked.
 func (e *Engine) awayIn(rows []RowKey, s *shard, db int) []RowKey {
 	t := s.dbs[db]
 	if t == nil || t.away == 0 {
 		return rows
 	}
 	t.each(func(r rec) {
-		if r.has(fAway) {
+		if r.away() {
 			rows = append(rows, RowKey{db, string(r.key())})
 		}
 	})

@@ -118,8 +118,7 @@ func (k *SnapshotKey) ReadRow(row []byte) (ok bool, err error) {
 	if k.Coll = frontOf(&st); k.Coll != nil {
 		return true, nil
 	}
-	if was := k.OnDisk.state; was.ValueStamp == st.ValueStamp && baseAlive(&st) {
-		was.Value = st.Value
+	if was := k.OnDisk.state; exists(&st) && Fill(&was, &st) {
 		st = was
 	}
 	if !exists(&st) {
@@ -391,6 +390,7 @@ func (w *tableWalk) keyOf(x *entry) SnapshotKey {
 		k.OnDisk.state.Value = nil
 		k.OnDisk.state.Subs = slices.Clone(x.state.Subs)
 		k.OnDisk.state.Floors = slices.Clone(x.state.Floors)
+		k.OnDisk.state.Sketches = bare(x.state.Sketches)
 	case x.coll.gone():
 		v, _ := visibleString(&x.state)
 		k.Value = slices.Clone(v)

@@ -154,7 +154,7 @@ func (t *Tx) setOwned(k Key, val []byte, exp Expiry, flags recFlags) clock.Stamp
 		}
 	}
 	if !t.p.Merging {
-		s.Subs, s.Floors = nil, nil
+		s.Subs, s.Floors, s.Sketches = nil, nil, nil
 	}
 	var st clock.Stamp
 	switch {
@@ -492,13 +492,7 @@ func (t *Tx) stringValue(k Key) (*entry, error) {
 func (t *Tx) count(k Key, delta op.Num) {
 	u := t.edit(k)
 	s := &u.x.state
-	fresh := !exists(s) || t.expired(s)
-	if t.expired(s) {
-		if u.x.coll != nil {
-			t.dropAll(u)
-		}
-		t.removeSeen(u, expiryMark(s), floorsOf(s))
-	}
+	fresh := t.begun(u)
 	run := op.Sub{Origin: t.e.Origin(), Total: delta}
 	if baseAlive(s) {
 		run.Lineage = s.ValueStamp
@@ -518,6 +512,25 @@ func (t *Tx) count(k Key, delta op.Num) {
 		run.Born = st.At
 	}
 	join(s, &op.KeyState{Subs: []op.Sub{run}})
+	t.endMerged(k, u, fresh)
+}
+
+// begun reports whether a string that is about to be counted on, or to be given
+// registers, begins with that; what has expired goes first.
+func (t *Tx) begun(u *undo) (fresh bool) {
+	s := &u.x.state
+	fresh = !exists(s) || t.expired(s)
+	if t.expired(s) {
+		if u.x.coll != nil {
+			t.dropAll(u)
+		}
+		t.removeSeen(u, expiryMark(s), floorsOf(s))
+	}
+	return fresh
+}
+
+// endMerged completes such a change.
+func (t *Tx) endMerged(k Key, u *undo, fresh bool) {
 	if fresh {
 		// As SET does: a deadline cell left by the key's former life, here or
 		// in a region that has not forgotten it yet, must not count.

@@ -240,7 +240,9 @@ func (t *table) count(was, now recFlags) {
 	t.ttls += change(was, now, fLive|fDeadline)
 	t.runs += change(was, now, fRuns)
 	t.fields += change(was, now, fFields)
-	t.away += change(was, now, fAway)
+	if (was|now)&fOnDisk != 0 {
+		t.away += change(was, now, fOnDisk|fColl) + change(was, now, fOnDisk|fRuns)
+	}
 }
 
 func change(was, now, flags recFlags) int {

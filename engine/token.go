@@ -35,6 +35,7 @@ func (t *Tx) ShowToken(k Key, fn func(token clock.Stamp)) bool {
 	}
 	s := x.state
 	s.Subs, s.Floors = slices.Clone(s.Subs), slices.Clone(s.Floors)
+	detach(&s)
 	t.OnCommit(func() {
 		resolve(&s, t.first)
 		fn(tokenOf(&s))
@@ -81,7 +82,7 @@ func (t *Tx) giveStamp(k Key) *entry {
 // unstamped reports whether the entry has no stamp of its own, which no token
 // can name.
 func (t *Tx) unstamped(x *entry) bool {
-	return !t.p.Merging && x.flags&fToken == 0 && len(x.state.Subs) == 0
+	return !t.p.Merging && x.flags&fToken == 0 && len(x.state.Subs)+len(x.state.Sketches) == 0
 }
 
 // awaitsStamp reports whether the token of s waits for its batch's stamps.
@@ -89,5 +90,6 @@ func awaitsStamp(s *op.KeyState) bool {
 	if op.IsProvisional(s.ValueStamp.At) {
 		return true
 	}
-	return slices.ContainsFunc(s.Subs, func(c op.Sub) bool { return op.IsProvisional(c.At) || op.IsProvisional(c.Born) })
+	return slices.ContainsFunc(s.Sketches, func(k op.Sketch) bool { return op.IsProvisional(k.Birth.At) }) ||
+		slices.ContainsFunc(s.Subs, func(c op.Sub) bool { return op.IsProvisional(c.At) || op.IsProvisional(c.Born) })
 }

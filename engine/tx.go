@@ -376,6 +376,10 @@ func resolve(s *op.KeyState, first clock.Reading) {
 		f.Lineage.At = op.Resolve(f.Lineage.At, first)
 		f.At = op.Resolve(f.At, first)
 	}
+	for i := range s.Sketches {
+		birth := &s.Sketches[i].Birth
+		birth.At = op.Resolve(birth.At, first)
+	}
 }
 
 // rollback leaves everything as it was. Records were not written yet, but for
@@ -462,14 +466,25 @@ func (t *Tx) hide(u *undo) {
 // detach makes an entry independent of its record's memory.
 func (x *entry) detach() {
 	x.key = bytes.Clone(x.key)
-	x.state.Value = bytes.Clone(x.state.Value)
+	detach(&x.state)
 }
 
-func (s *entryState) detach() { s.state.Value = bytes.Clone(s.state.Value) }
+func (s *entryState) detach() { detach(&s.state) }
+
+func detach(s *op.KeyState) {
+	s.Value = bytes.Clone(s.Value)
+	s.Sketches = slices.Clone(s.Sketches)
+	for i := range s.Sketches {
+		s.Sketches[i].Value = bytes.Clone(s.Sketches[i].Value)
+	}
+}
 
 // OnCommit registers fn to be called under the locks once the batch has its
 // stamps; replies that show a stamp are completed there.
 func (t *Tx) OnCommit(fn func()) { t.hooks = append(t.hooks, fn) }
+
+// Merging reports whether siblings are configured.
+func (t *Tx) Merging() bool { return t.p.Merging }
 
 // NowMs is the time of the command.
 func (t *Tx) NowMs() int64 { return t.now }

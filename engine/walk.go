@@ -247,7 +247,7 @@ func (e *Engine) exportEntry(db int, x *entry) (out exported) {
 		}
 	}
 	if out.Evicted = x.flags&fOnDisk != 0; out.Evicted {
-		st.Value = nil
+		st.Value, st.Sketches = nil, bare(st.Sketches)
 	}
 	out.StateEntry = StateEntry{DB: db, Key: bytes.Clone(x.key)}
 	if !large {
@@ -359,6 +359,8 @@ func (e *Engine) Digest(nowMs int64) uint64 {
 func valueDigest(dst []byte, x *entry, nowMs int64) []byte {
 	s := &x.state
 	switch {
+	case len(s.Sketches) > 0 && x.coll.gone():
+		return binary.BigEndian.AppendUint64(dst, sketchSum(s))
 	case !x.coll.gone():
 		return binary.BigEndian.AppendUint64(dst, x.coll.sum(nowMs))
 	case x.flags&fOnDisk != 0:

@@ -86,6 +86,14 @@ func Check(b []byte) error {
 	return nil
 }
 
+// Valid returns ErrInvalid or ErrCorrupt unless b is a HyperLogLog to the last byte.
+func Valid(b []byte) error {
+	if err := Check(b); err != nil || EncodingOf(b) == Dense {
+		return err
+	}
+	return walk(b, func(int, int, uint8) {})
+}
+
 // EncodingOf returns the encoding of a value that Check accepts.
 func EncodingOf(b []byte) Encoding { return Encoding(b[encodingOffset]) }
 

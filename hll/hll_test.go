@@ -281,3 +281,42 @@ func BenchmarkAdd(b *testing.B) {
 		})
 	}
 }
+
+// TestJoinAgreesWithUnion joins values of both forms, large and small.
+func TestJoinAgreesWithUnion(t *testing.T) {
+	random := rand.New(rand.NewPCG(3, 4))
+	value := func() []byte {
+		n := []int{0, 1, 5, 300, 2000, 9000}[random.IntN(6)]
+		from := random.IntN(3000)
+		return filled(t, "e", from, from+n-1, []int{0, 100, 3000}[random.IntN(3)])
+	}
+	for range 200 {
+		a, b := value(), value()
+		var u, was Union
+		if err := errors.Join(was.Merge(a), u.Merge(a), u.Merge(b)); err != nil {
+			t.Fatal(err)
+		}
+		SetCached(a, 7)
+		forms := EncodingOf(a) == Dense || EncodingOf(b) == Dense
+		got, changed, err := Join(bytes.Clone(a), b, 3000)
+		if err != nil || Valid(got) != nil {
+			t.Fatal(err, Valid(got))
+		}
+		var have Union
+		have.Merge(got)
+		if have.ranks != u.ranks || changed != (u.ranks != was.ranks) {
+			t.Fatalf("%d and %d bytes: changed %v, or other registers", len(a), len(b), changed)
+		}
+		if _, known := Cached(got); known == changed {
+			t.Fatal("the estimate is out of date, or is not")
+		}
+		if forms && EncodingOf(got) != Dense {
+			t.Fatal("a dense value became sparse")
+		}
+		whole := u.Encode(3000)
+		have = Union{}
+		if err := have.Merge(whole); err != nil || have.ranks != u.ranks || Valid(whole) != nil {
+			t.Fatal("encoded otherwise", err)
+		}
+	}
+}

@@ -620,10 +620,9 @@ func (n *Node) withRowValue(en engine.ExportEntry) []byte {
 		return en.State
 	}
 	old, err := op.DecodeKeyState(row)
-	if err != nil || old.ValueStamp != st.ValueStamp {
+	if err != nil || !engine.Fill(&st, &old) {
 		return en.State
 	}
-	st.Value, st.Colls = old.Value, old.Colls
 	return st.Append(nil)
 }
 

@@ -70,8 +70,11 @@ const (
 	// takes the deadline off. It does not say what the collection is, and exists
 	// only where no sibling is configured.
 	Rename Kind = 18
+	// Raise gives a HyperLogLog registers, of which the greater stay. It names
+	// the birth that they belong to, which may be the op itself.
+	Raise Kind = 19
 
-	maxKind = Rename
+	maxKind = Raise
 )
 
 // Kinds is the set of kinds this build understands, as a bit mask; siblings
@@ -115,12 +118,13 @@ type Op struct {
 	DB    int
 	Key   []byte
 
-	Value        []byte // Set, Patch
+	Value        []byte // Set, Patch. Raise: a HyperLogLog with the registers
 	Offset       int    // Patch: where in the string Value goes
 	KeepDeadline bool   // Set: the deadline cell is not written
 	KeepStamp    bool   // Set: somebody holds the stamp as a CAS token
 	DeadlineMs   int64  // Set, Deadline, Expire: milliseconds since the epoch, 0 for none
 
+	Birth  clock.Stamp // Raise: whose registers it raises
 	Upto   clock.Stamp // Remove: value cells not later than this are gone
 	Floors []Floor     // Remove, Put, Take
 	Sub    Sub         // Count, CountMember; Sub.Origin and Sub.At are the op's own
@@ -354,6 +358,15 @@ func (b *Builder) Patch(db int, key []byte, offset int, val []byte) clock.Stamp 
 	return s
 }
 
+// Raise appends a Raise op; registers is a HyperLogLog. A birth that is zero is
+// the op itself.
+func (b *Builder) Raise(db int, key []byte, birth clock.Stamp, registers []byte) clock.Stamp {
+	s := b.start(Raise, db, key)
+	b.body = appendRef(b.body, birth)
+	b.body = appendBytes(b.body, registers)
+	return s
+}
+
 // KeepStamp says of the last op, a Set with the stamp s, that somebody holds
 // its stamp as a CAS token: it is kept also where no sibling is configured. Of
 // any other stamp nothing is said.
@@ -517,6 +530,11 @@ func (d *Reader) op(first clock.Reading, origin clock.Origin, index int) Op {
 	case Patch:
 		o.Offset = int(d.Uvarint(math.MaxInt32))
 		o.Value = d.Bytes(math.MaxInt32 - uint64(o.Offset))
+	case Raise:
+		if o.Birth = ref(); o.Birth.IsZero() {
+			o.Birth = o.Stamp
+		}
+		o.Value = d.Bytes(math.MaxInt32)
 	case Deadline:
 		o.DeadlineMs = d.Varint()
 	case Remove:

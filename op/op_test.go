@@ -130,6 +130,13 @@ func buildOp(rnd *rand.Rand, b *Builder, h Header) Op {
 	case Patch:
 		o.Kind, o.Offset, o.Value = Patch, rnd.IntN(1<<20), randomBytes(rnd, 30)
 		got = b.Patch(o.DB, o.Key, o.Offset, o.Value)
+	case Raise:
+		o.Kind, o.Value = Raise, randomBytes(rnd, 30)
+		birth, wantBirth := randomRef(rnd, h, n)
+		if o.Birth = wantBirth; birth.IsZero() {
+			o.Birth = o.Stamp
+		}
+		got = b.Raise(o.DB, o.Key, birth, o.Value)
 	case Rename:
 		o.Kind, o.ToDB, o.To = Rename, rnd.IntN(MaxDBs), randomBytes(rnd, 20)
 		got = b.Rename(o.DB, o.Key, o.ToDB, o.To)
@@ -211,6 +218,10 @@ func randomState(rnd *rand.Rand) KeyState {
 		run := randomStamp(rnd)
 		s.Floors = append(s.Floors, Floor{randomStamp(rnd), run.Origin, run.At, randomNum(rnd)})
 	}
+	for range rnd.IntN(3) {
+		s.Sketches = append(s.Sketches, Sketch{randomStamp(rnd), randomBytes(rnd, 50)})
+	}
+	slices.SortFunc(s.Sketches, CompareSketches)
 	slices.SortFunc(s.Subs, CompareSubs)
 	slices.SortFunc(s.Floors, CompareFloors)
 	return s
@@ -290,7 +301,7 @@ func TestKeyStateRoundTrip(t *testing.T) {
 			t.Fatalf("%v: %+v", err, s)
 		}
 		if got.ValueStamp != s.ValueStamp || got.Flushed != s.Flushed || got.Dead != s.Dead || got.DeadlineMs != s.DeadlineMs ||
-			!bytes.Equal(got.Value, s.Value) || len(got.Subs) != len(s.Subs) || len(got.Floors) != len(s.Floors) {
+			!bytes.Equal(got.Value, s.Value) || len(got.Subs) != len(s.Subs) || len(got.Floors) != len(s.Floors) || len(got.Sketches) != len(s.Sketches) {
 			t.Fatalf("%+v, want %+v", got, s)
 		}
 		if len(s.Subs) > 1 {

@@ -26,13 +26,25 @@ type KeyState struct {
 	Dead clock.Stamp
 	// Flushed is the value cell that a FLUSH removed. Unlike Dead it says
 	// nothing of other cells, which the FLUSH may not have seen.
-	Flushed clock.Stamp
-	Subs    []Sub   // one per (lineage, origin), in CompareSubs order
-	Floors  []Floor // one per (lineage, origin), in CompareFloors order
+	Flushed  clock.Stamp
+	Subs     []Sub    // one per (lineage, origin), in CompareSubs order
+	Floors   []Floor  // one per (lineage, origin), in CompareFloors order
+	Sketches []Sketch // one per birth, in CompareSketches order
 	// Colls are the collections under the key: one, unless regions made keys
 	// of different types at the same time.
 	Colls []Coll
 }
+
+// Sketch is a HyperLogLog of one birth: the write that made it where there was
+// none, or the SET whose value was one. Registers that are raised belong to it,
+// and go with it.
+type Sketch struct {
+	Birth clock.Stamp
+	Value []byte // as the string commands know it; with the SET's own registers
+}
+
+// CompareSketches orders sketches by birth.
+func CompareSketches(a, b Sketch) int { return compareRun(a.Birth, b.Birth, 0, 0) }
 
 // CompareSubs orders subtotals by lineage, then origin: the order in which
 // counters are summed in every region.
@@ -62,6 +74,7 @@ const (
 	stateHasCounts
 	stateHasFlushed
 	stateHasColls
+	stateHasSketches
 )
 
 // Append encodes s. Version, type and a flag byte come first, so that later
@@ -85,6 +98,9 @@ func (s *KeyState) Append(dst []byte) []byte {
 	}
 	if len(s.Colls) > 0 {
 		flags |= stateHasColls
+	}
+	if len(s.Sketches) > 0 {
+		flags |= stateHasSketches
 	}
 	const typeString = 0
 	dst = append(dst, stateVersion, typeString, flags)
@@ -118,6 +134,12 @@ func (s *KeyState) Append(dst []byte) []byte {
 			dst = s.Colls[i].Append(dst)
 		}
 	}
+	if flags&stateHasSketches != 0 {
+		dst = binary.AppendUvarint(dst, uint64(len(s.Sketches)))
+		for _, k := range s.Sketches {
+			dst = appendBytes(clock.AppendStamp(dst, k.Birth), k.Value)
+		}
+	}
 	return dst
 }
 
@@ -125,7 +147,7 @@ func appendRun(dst []byte, lineage clock.Stamp, o clock.Origin, at clock.Reading
 	return clock.AppendStamp(clock.AppendStamp(dst, lineage), clock.Stamp{At: at, Origin: o})
 }
 
-// DecodeKeyState reads what Append wrote. Value aliases b.
+// DecodeKeyState reads what Append wrote. Values alias b.
 func DecodeKeyState(b []byte) (KeyState, error) {
 	return decodeKeyState(Reader{b: b})
 }
@@ -142,7 +164,7 @@ func decodeKeyState(d Reader) (KeyState, error) {
 		return s, ErrMalformed
 	}
 	flags := d.Byte()
-	if flags >= stateHasColls<<1 {
+	if flags >= stateHasSketches<<1 {
 		return s, ErrMalformed
 	}
 	if flags&stateHasValue != 0 {
@@ -184,10 +206,16 @@ func decodeKeyState(d Reader) (KeyState, error) {
 			s.Colls = append(s.Colls, d.coll())
 		}
 	}
+	if flags&stateHasSketches != 0 {
+		n := d.Uvarint(MaxRefs)
+		for i := uint64(0); i < n && !d.bad; i++ {
+			s.Sketches = append(s.Sketches, Sketch{Birth: d.Stamp(), Value: d.Bytes(math.MaxInt32)})
+		}
+	}
 	if d.bad || len(d.b) != 0 {
 		return KeyState{}, ErrMalformed
 	}
-	if !ascending(s.Subs, CompareSubs) || !ascending(s.Floors, CompareFloors) {
+	if !ascending(s.Subs, CompareSubs) || !ascending(s.Floors, CompareFloors) || !ascending(s.Sketches, CompareSketches) {
 		return KeyState{}, ErrMalformed
 	}
 	return s, nil

@@ -37,7 +37,7 @@ var edges = map[string][]string{
 	"persist":   {"engine", "op", "clock"},
 	"rdbvalue":  {"rdb", "engine", "op"},
 	"rdb":       {},
-	"engine":    {"op", "lru", "tree", "slab", "geo", "clock"},
+	"engine":    {"op", "lru", "tree", "slab", "geo", "hll", "clock"},
 	"op":        {"clock"},
 	"lru":       {},
 	"tree":      {"slab"},

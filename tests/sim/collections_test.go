@@ -14,6 +14,8 @@ var (
 	lists  = []string{"l1", "l2", "l3"}
 	// Of streams the digest knows the entries and groups, not their consumers.
 	streams = []string{"x1", "x2", "x3"}
+	// HyperLogLogs are no collections, but have elements all the same.
+	sketches = []string{"y1", "y2", "y3"}
 	// Keys of any type, which regions that do not know of each other give several.
 	anything = []string{"t1", "t2", "t3"}
 )
@@ -54,6 +56,9 @@ func pairs(ms []string, second func(m string) (a, b string)) (words []string) {
 
 // collectionCommand is a command on one or two collections of one type.
 func (w *world) collectionCommand() []string {
+	if w.plan.sketches && w.chance(0.3) {
+		return w.sketchCommand(w.pick(sketches), w.pick(sketches))
+	}
 	switch w.rnd.IntN(5) {
 	case 0:
 		return w.hashCommand(w.pick(hashes), w.pick(hashes))
@@ -206,6 +211,20 @@ func (w *world) zsetCommand(a, b string) []string {
 		return []string{"ZUNIONSTORE", a, "2", a, b}
 	case 9:
 		return []string{"ZRANGE", a, "0", "-1", "WITHSCORES"}
+	}
+	return w.wholeCommand(a, b)
+}
+
+func (w *world) sketchCommand(a, b string) []string {
+	switch w.rnd.IntN(10) {
+	case 0, 1, 2, 3, 4:
+		return append([]string{"PFADD", a}, w.members()...)
+	case 5:
+		return []string{"PFMERGE", a, b}
+	case 6:
+		return []string{"PFCOUNT", a}
+	case 7:
+		return []string{"PFCOUNT", a, b}
 	}
 	return w.wholeCommand(a, b)
 }

@@ -58,6 +58,7 @@ type plan struct {
 	thinkUs           int64
 	breakUs           int64 // length of phase one
 	diskFaults        bool
+	sketches          bool
 	skews             bool
 	wipes             bool
 	crashes           int // per thousand turns

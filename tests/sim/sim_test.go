@@ -17,7 +17,9 @@ func runSeed(seed uint64, p plan, verbose func(string)) *world {
 
 // planOf is what a seed does with so many regions.
 func planOf(seed uint64, regions int) plan {
-	return newPlan(rand.New(rand.NewPCG(seed, uint64(regions))), regions)
+	p := newPlan(rand.New(rand.NewPCG(seed, uint64(regions))), regions)
+	p.sketches = seed%3 == 1 // which leaves the seeds that found something as they were
+	return p
 }
 
 // seeds are those to run: SIM_SEED's, or the first n.
