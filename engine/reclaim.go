@@ -93,13 +93,13 @@ func (e *Engine) ExpireStep(nowMs int64, waited func()) (met, reclaimed int) {
 	c := &e.expire
 	c.Lock()
 	defer c.Unlock()
-	// An empty database costs nothing but the look; a round of the loop is
-	// one full turn at most.
-	for range len(e.shards) * e.databases {
+	// A shard without deadlines costs nothing but the look; a round of the loop
+	// is one full turn at most.
+	for range len(e.shards) {
 		m, r, more := e.expireHere(nowMs, waited)
 		met, reclaimed = met+m, reclaimed+r
 		if !more {
-			if c.db++; c.db == e.databases {
+			if c.db++; c.db >= e.databases {
 				c.db = 0
 				c.shard = (c.shard + 1) % len(e.shards)
 			}
@@ -111,17 +111,23 @@ func (e *Engine) ExpireStep(nowMs int64, waited func()) (met, reclaimed int) {
 	return met, reclaimed
 }
 
-// expireHere is one bounded visit of the table at the step's place; more says
-// that it has not come to its end.
+// expireHere is one bounded visit of the table at the step's place, or of the
+// next one of the shard that has deadlines; more says that it has not come to
+// its end.
 func (e *Engine) expireHere(nowMs int64, waited func()) (met, reclaimed int, more bool) {
 	c := &e.expire
 	s := e.shards[c.shard]
 	s.lock(waited)
 	defer s.mu.Unlock()
-	t, p := s.dbs[c.db], e.params.Load()
+	p := e.params.Load()
 	e.retire(s, p)
-	if t == nil || t.ttls == 0 && t.fields == 0 {
-		c.cursor = 0
+	var t *table
+	for ; c.db < e.databases; c.db, c.cursor = c.db+1, 0 {
+		if t = s.dbs[c.db]; t != nil && t.ttls+t.fields > 0 {
+			break
+		}
+	}
+	if c.db == e.databases {
 		return 0, 0, false
 	}
 	var ttl ttlSample

@@ -213,6 +213,10 @@ func (s *Session) Feed(p []byte) {
 	s.settle()
 }
 
+// Awaits is how many bytes of input the unfinished request has announced that
+// are still to come, 0 for none or not known.
+func (s *Session) Awaits() int { return max(s.parser.Need()-len(s.in), 0) }
+
 // announcedStep bounds, with as much as was received, the memory made ready for
 // input that is only announced.
 const announcedStep = 1 << 20

@@ -14,6 +14,9 @@ import (
 type session interface {
 	// Feed consumes input and runs what is complete until it parks.
 	Feed(p []byte)
+	// Awaits is how many bytes the unfinished request has announced that are
+	// still to come, 0 for none or not known.
+	Awaits() int
 	// Resume goes on after a wake.
 	Resume()
 	// Unsent says how much of what Output handed over waits for a slow reader.

@@ -14,9 +14,11 @@ import (
 )
 
 const (
-	// loopBuf is what one read takes at most: the buffer belongs to the loop,
-	// and a client that sends ahead waits its turn after so much.
-	loopBuf = 64 << 10
+	// loopRead is what one read takes: a client that sends ahead waits its turn
+	// after so much. Of a large argument it is up to loopBuf, which spares turns
+	// and is no work for others to wait for.
+	loopRead = 16 << 10
+	loopBuf  = 256 << 10
 	// loopEvents is how many sockets one look at them tells of.
 	loopEvents = 256
 	// Replies leave ahead of so many bytes of input, which may be long work, and
@@ -346,9 +348,10 @@ func (c *loopConn) join() bool {
 
 func (c *loopConn) read() {
 	var n int
+	most := min(max(c.sess.Awaits(), loopRead), loopBuf)
 	err := syscall.EINTR
 	for err == syscall.EINTR {
-		n, err = errno(unix.Read(c.fd, c.loop.buf))
+		n, err = errno(unix.Read(c.fd, c.loop.buf[:most]))
 	}
 	switch {
 	case err == syscall.EAGAIN:

@@ -67,6 +67,8 @@ func (f *fakeSession) leave() {
 	f.mu.Unlock()
 }
 
+func (f *fakeSession) Awaits() int { return 0 }
+
 func (f *fakeSession) Feed(p []byte) {
 	f.enter()
 	defer f.leave()

@@ -24,6 +24,8 @@ type frameSession struct {
 	taken  bool
 }
 
+func (f *frameSession) Awaits() int { return 0 }
+
 func (f *frameSession) Feed(p []byte) {
 	f.in = append(f.in, p...)
 	for {
