@@ -12,7 +12,28 @@ import (
 
 // pages returns the memory that the keyspace lives in: mapped from the system,
 // unknown to the Go heap.
-func pages() slab.Source { return &mappings{idle: map[int][][]byte{}} }
+func pages() slab.Source {
+	m := &mappings{idle: map[int][][]byte{}, cold: make(chan []byte, warmPages)}
+	go m.warm()
+	return m
+}
+
+// warmPages is how many may wait to be made ready; more are left cold.
+const warmPages = 256
+
+// Warm implements slab.Source.
+func (m *mappings) Warm(p []byte) {
+	select {
+	case m.cold <- p:
+	default:
+	}
+}
+
+func (m *mappings) warm() {
+	for p := range m.cold {
+		_ = unix.Madvise(p, unix.MADV_POPULATE_WRITE) // else it is done when p is used
+	}
+}
 
 const (
 	rangeUnit   = 64 << 10 // lengths of ranges are multiples of it
@@ -30,6 +51,7 @@ type mappings struct {
 	mu     sync.Mutex // guards all below; nothing slow is done under it
 	region []byte     // the rest of the newest region
 	idle   map[int][][]byte
+	cold   chan []byte // pages to be made ready
 	// doomed are mappings that wait for sweep. To unmap half a gigabyte takes
 	// tens of milliseconds, and the caller holds a shard.
 	doomed   [][]byte

@@ -8,4 +8,5 @@ type heap struct{}
 
 func (heap) Map(bytes int) []byte { return make([]byte, bytes) }
 func (heap) Discard([]byte)       {}
+func (heap) Warm([]byte)          {}
 func (heap) Unmap([]byte)         {}

@@ -156,7 +156,42 @@ func (a *Arena) takePage(which int) uint32 {
 	}
 	a.pages[p].chunk.used++
 	po.usedPages++
+	if p == a.warm {
+		a.warm = 0
+	}
+	a.warmNext(po, (which+1)*systemPage)
 	return p
+}
+
+// An arena that grows has the system make its next page ready while one fills: a
+// first use may take the system milliseconds, during which whoever owns the arena
+// would hold up others. What is ready and not used is no more than a warmPart of
+// the arena. A pool that has warmShare of it, or grew before, will soon need a page.
+const (
+	warmPart  = 128
+	warmShare = 8
+)
+
+// warmNext does so after a page of so many bytes was taken from a pool. An arena
+// that has been larger, as under churn, has memory of other uses coming back.
+func (a *Arena) warmNext(po *pool, bytes int) {
+	if a.mappedBytes <= a.mostMapped {
+		return
+	}
+	again := a.grewIn == po
+	a.mostMapped, a.grewIn = a.mappedBytes, po
+	part := min(int(a.mappedBytes/warmPart)/systemPage*systemPage, bytes)
+	if part == 0 || !again && int64(po.usedPages*bytes) < a.mappedBytes/warmShare {
+		return
+	}
+	if a.warm != 0 { // pages of another length suit better now
+		a.src.Discard(a.pages[a.warm].mem)
+	}
+	if po.cold == 0 {
+		a.mapChunk(po, bytes)
+	}
+	a.warm = po.cold
+	a.src.Warm(a.pages[a.warm].mem[:part])
 }
 
 // mapChunk adds cold pages: one to a pool that has none, then as many as there
@@ -243,6 +278,9 @@ func (a *Arena) unmapChunk(c *chunk) {
 			po.coldPages--
 		}
 		*pg = page{}
+		if p == a.warm {
+			a.warm = 0
+		}
 		a.numbers = append(a.numbers, p)
 	}
 	a.src.Unmap(c.mem)

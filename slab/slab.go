@@ -30,7 +30,8 @@
 // A page without blocks can serve any class. A few of these stay hot, the
 // others' memory goes back to the Source by Discard, and a chunk of such pages
 // by Unmap. A few large blocks stay likewise: filling new memory from the system
-// takes several times as long as copying a value.
+// takes several times as long as copying a value. While an arena grows, the page
+// after the one that fills is made ready by Warm.
 //
 // Invariants, per class: room is the number of free places in its pages that
 // are not sparse, moving the number of blocks in those that are; marking a page
@@ -61,6 +62,9 @@ type Source interface {
 	// Discard gives the physical memory of p back; p stays usable, its contents
 	// are undefined. p is a part of a mapping, aligned to 4 KB.
 	Discard(p []byte)
+	// Warm asks for physical memory for p, which is about to be used, in its own
+	// time; p may be in use already, or discarded or unmapped.
+	Warm(p []byte)
 	// Unmap ends a mapping that Map returned.
 	Unmap(p []byte)
 }
@@ -147,8 +151,12 @@ type Arena struct {
 	idleBytes, largeBytes int64    // of these; of the live large blocks
 
 	liveBytes, mappedBytes, sparseBytes int64
-	blocks                              int
-	checks                              checks
+	// At the last page that was taken when there were more than ever.
+	mostMapped int64
+	grewIn     *pool
+	warm       uint32 // the page that was made ready; 0: none, or it is used
+	blocks     int
+	checks     checks
 }
 
 // New returns an empty arena, which holds no memory of src yet.

@@ -14,6 +14,7 @@ type countingSource struct {
 	mapped   map[*byte]int
 	bytes    int
 	discards int
+	warmed   [][]byte
 }
 
 func newCountingSource(t testing.TB) *countingSource {
@@ -33,6 +34,13 @@ func (s *countingSource) Discard(p []byte) {
 	}
 	clear(p)
 	s.discards++
+}
+
+func (s *countingSource) Warm(p []byte) {
+	if len(p)%systemPage != 0 {
+		s.t.Fatalf("%d bytes to be made ready", len(p))
+	}
+	s.warmed = append(s.warmed, p)
 }
 
 func (s *countingSource) Unmap(p []byte) {
@@ -348,4 +356,44 @@ func FuzzArena(f *testing.F) {
 		m.settle()
 		m.verify()
 	})
+}
+
+// TestWarm: an arena that grows has its next page made ready, one that has been
+// larger or is small has not.
+func TestWarm(t *testing.T) {
+	src := newCountingSource(t)
+	a := New(src)
+	var refs []Ref
+	fill := func(upto int64) (used int) {
+		src.warmed = nil
+		for a.MappedBytes() < upto {
+			r := a.Alloc(100)
+			refs = append(refs, r)
+			if n := len(src.warmed); n > 1 && &a.Bytes(r)[0] == &src.warmed[n-2][0] {
+				used++
+			}
+		}
+		return used
+	}
+	if fill(warmPart * systemPage / 2); len(src.warmed) > 0 {
+		t.Errorf("%d pages of a small arena", len(src.warmed))
+	}
+	const large = warmPart * pageBytes
+	fill(large)
+	// Nearly all are used next: now and then pages of another length suit better.
+	bytes := 0
+	used := fill(2 * large)
+	for _, p := range src.warmed {
+		bytes += len(p)
+	}
+	if used < len(src.warmed)*3/4 || bytes < large*7/8 {
+		t.Errorf("%d of %d pages were used next; they have %d bytes", used, len(src.warmed), bytes)
+	}
+	for _, r := range refs[len(refs)/2:] {
+		a.Free(r)
+	}
+	refs = refs[:len(refs)/2]
+	if fill(a.mostMapped - pageBytes); len(src.warmed) > 0 {
+		t.Errorf("%d pages of an arena that was larger", len(src.warmed))
+	}
 }
