@@ -275,7 +275,7 @@ func (e *Engine) eachState(entries []StateEntry, fn func(StateEntry, op.KeyState
 		}
 		s := e.shardOf(e.hash(en.Key))
 		s.mu.Lock()
-		rows := e.awayKey(nil, en.DB, en.Key, len(st.Colls) > 0)
+		rows := e.awayKey(nil, en.DB, en.Key, len(st.Colls)+len(st.Sketches) > 0)
 		if len(rows) == 0 {
 			fn(en, st)
 		}
