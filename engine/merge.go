@@ -247,7 +247,9 @@ func normalize(s *op.KeyState) {
 	if !baseAlive(s) {
 		s.Value = nil
 	}
-	dropSketches(s)
+	if len(s.Sketches) > 0 {
+		dropSketches(s)
+	}
 }
 
 // floorsOf names, for a removal, every run of s that still counts for
@@ -347,7 +349,7 @@ func beyond(s op.KeyState, v clock.Vector) op.KeyState {
 	if v.Covers(s.DeadlineStamp) {
 		s.DeadlineStamp, s.DeadlineMs = clock.Stamp{}, 0
 	}
-	// A floor does not say when it was made; what was removed beyond v, may be its doing.
+	// A floor does not say when it was made: a removal beyond v may have made it.
 	floors := v.Covers(s.Dead)
 	if floors {
 		s.Dead = clock.Stamp{}

@@ -21,9 +21,8 @@ const (
 	loopBuf  = 256 << 10
 	// loopEvents is how many sockets one look at them tells of.
 	loopEvents = 256
-	// Replies leave ahead of so many bytes of input, which may be long work, and
-	// before other input once they have waited so long.
-	largeInput    = 4 << 10
+	// replyPatience is how long replies wait while the input of others is worked
+	// on: each of loopRead at most.
 	replyPatience = 200 * time.Microsecond
 )
 
@@ -238,9 +237,9 @@ func (l *eventLoop) runQueue() {
 	l.wasWoken = woken[:0]
 }
 
-// beforeWork lets replies leave that would wait too long for so much input.
-func (l *eventLoop) beforeWork(bytes int) {
-	if len(l.answered) > 0 && (bytes >= largeInput || time.Since(l.since) > replyPatience) {
+// beforeWork lets replies leave that have waited long enough.
+func (l *eventLoop) beforeWork() {
+	if len(l.answered) > 0 && time.Since(l.since) > replyPatience {
 		l.flushAnswered()
 	}
 }
@@ -362,7 +361,7 @@ func (c *loopConn) read() {
 	case n == 0:
 		c.endInput()
 	default:
-		c.loop.beforeWork(n)
+		c.loop.beforeWork()
 		c.sess.Feed(c.loop.buf[:n])
 	}
 	c.answer()
