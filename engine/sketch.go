@@ -106,8 +106,8 @@ func joinSketch(s *op.KeyState, k op.Sketch) bool {
 	}
 	if was != nil {
 		v, changed, err := hll.Join(bytes.Clone(was), k.Value, joinedSparseBytes)
-		if err != nil || !changed && len(v) == len(was) {
-			return false
+		if err != nil || found && !changed && len(v) == len(was) {
+			return false // that a SET's registers were raised is known though they are the same
 		}
 		k.Value = v
 	}

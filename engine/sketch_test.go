@@ -181,3 +181,18 @@ func TestDamagedSketch(t *testing.T) {
 		t.Errorf("%q here, %q there", here, there)
 	}
 }
+
+// PFMERGE of what a SET's HyperLogLog has already leaves the same state where it
+// ran and where its op arrives: tokens tell what was raised from what was set.
+func TestRaisingNothing(t *testing.T) {
+	wall := clock.NewManual(startMs)
+	a, b := newRegion("a", wall, 1, 1, merging()), newRegion("b", wall, 1, 1, merging())
+	a.do(func(t *Tx) { t.SetString(key("k"), sketchOf(0, 1), NoDeadline()) }, "k")
+	a.do(func(t *Tx) { t.RaiseSketch(key("k"), sketchOf(0, 1), sketchOf(1)) }, "k")
+	for _, batch := range a.own {
+		b.receive(batch)
+	}
+	if a.digest() != b.digest() {
+		t.Errorf("%+v here, %+v there", a.state("k"), b.state("k"))
+	}
+}
