@@ -292,7 +292,7 @@ func (w *world) equal() bool {
 // know of its members' increments.
 func onlyFloors(en engine.ExportEntry) bool {
 	st, err := op.DecodeKeyState(en.State)
-	text := en.Evicted || len(st.Value)+len(st.Subs) > 0
+	text := en.Evicted || len(st.Value)+len(st.Subs)+len(st.Sketches) > 0
 	return err == nil && !text && len(st.Colls) > 0 && !slices.ContainsFunc(st.Colls, func(c op.Coll) bool {
 		return len(c.Elem[op.Main]) > 0 || len(c.Elem[op.Hidden]) == 0
 	})
