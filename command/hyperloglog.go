@@ -81,7 +81,7 @@ func pfAdd(c *Ctx) {
 		c.failHLL(err)
 		return
 	}
-	changed, elems, raised := !found, c.Args[2:], hll.New()
+	changed, elems := !found, c.Args[2:]
 	if found {
 		for len(elems) > 0 && hll.Covers(b, elems[0]) {
 			elems = elems[1:]
@@ -96,13 +96,17 @@ func pfAdd(c *Ctx) {
 		b = hll.New()
 		hll.Invalidate(b)
 	}
+	var raised []byte // for siblings
+	if c.Tx.Merging() {
+		raised = hll.New()
+	}
 	for _, elem := range elems {
 		var higher bool
 		if b, higher, err = hll.Add(b, elem, c.sparseLimit()); err != nil {
 			c.failHLL(err)
 			return
 		}
-		if higher && c.Tx.Merging() {
+		if higher && raised != nil {
 			raised, _, _ = hll.Add(raised, elem, c.sparseLimit()) // which has no damage to refuse
 		}
 		changed = changed || higher
@@ -197,7 +201,11 @@ func pfMerge(c *Ctx) {
 		c.failHLL(err)
 		return
 	}
-	c.Tx.RaiseSketch(k, b, raised.Encode(c.sparseLimit()))
+	var news []byte // for siblings
+	if c.Tx.Merging() {
+		news = raised.Encode(c.sparseLimit())
+	}
+	c.Tx.RaiseSketch(k, b, news)
 	c.Event(engine.EventString, "pfadd", k)
 	c.Out.OK()
 }

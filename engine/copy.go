@@ -25,6 +25,7 @@ func (e *Engine) JoinCopy(id uint64, covered clock.Vector, entries []StateEntry,
 				st.Value = have.Value // the same value, perhaps evicted to its row
 			}
 			rest := beyond(*have, covered)
+			// What was raised beyond the copy stays with the births that it has.
 			rest.Sketches = slices.DeleteFunc(slices.Clone(have.Sketches), func(k op.Sketch) bool {
 				_, named := slices.BinarySearchFunc(st.Sketches, k, op.CompareSketches)
 				return covered.Covers(k.Birth) && !named
@@ -93,7 +94,7 @@ func (e *Engine) EndCopy(id uint64, covered clock.Vector, nowMs int64) error {
 				if r.has(fCopied) {
 					return
 				}
-				if r.away() {
+				if r.flags().away() {
 					rows = append(rows, RowKey{db, string(r.key())})
 					return
 				}

@@ -9,12 +9,11 @@ import (
 
 // This file is where concurrent changes to a string, a counter or a key's
 // deadline meet; HyperLogLogs do in sketch.go, members of collections in
-// cells.go and listmerge.go. A key's
-// state is a join semilattice: value and deadline cells ordered by stamp, a
-// removal mark that only rises, and per (lineage, origin) counter runs and
-// floors of which the later replaces the earlier. Every function here is
-// therefore commutative, associative and idempotent, which merge_test.go
-// enumerates.
+// cells.go and listmerge.go. A key's state is a join semilattice: value and
+// deadline cells ordered by stamp, a removal mark that only rises, and per
+// (lineage, origin) counter runs and floors of which the later replaces the
+// earlier. Every function here is therefore commutative, associative and
+// idempotent, which merge_test.go enumerates.
 
 // baseAlive reports whether the newest SET outlived every removal.
 func baseAlive(s *op.KeyState) bool {
@@ -84,8 +83,8 @@ func counted(s *op.KeyState) bool {
 }
 
 // visibleString is the string that clients read: the value cell, a HyperLogLog,
-// or the sum of base and runs. clamped says that the sum left 64 bits. The result must not
-// be modified.
+// or the sum of base and runs. clamped says that the sum left 64 bits. The
+// result must not be modified.
 func visibleString(s *op.KeyState) (val []byte, clamped bool) {
 	if len(s.Sketches) > 0 {
 		return visibleSketch(s), false

@@ -206,9 +206,7 @@ type entry struct {
 }
 
 // away reports whether what merging has to know of a record lies on disk: of a
-// collection, or of a HyperLogLog, whose runs say so.
-func (r rec) away() bool { return r.flags().away() }
-
+// collection, or of a HyperLogLog, whose births count as runs.
 func (f recFlags) away() bool { return f&fOnDisk != 0 && f&(fColl|fRuns) != 0 }
 
 // kept are the flags that state and coll do not say.

@@ -151,8 +151,8 @@ func checkAccounts(t *testing.T, e *Engine) {
 				x := e.openedRec(s, r)
 				cost += int64(len(r.b))
 				cost += x.collBytes()
-				if x.flags&fOnDisk != 0 {
-					away += change(0, r.flags(), fColl) + change(0, r.flags(), fRuns)
+				if r.flags().away() {
+					away++
 				}
 				if x.shared() {
 					if front, behind := e.front(x); front != x.coll || behind != x.coll.behind {

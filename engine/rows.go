@@ -146,7 +146,7 @@ func (e *Engine) awayKey(rows []RowKey, db int, key []byte, anything bool) []Row
 	if t == nil || t.away == 0 && !anything {
 		return rows
 	}
-	if r, ok := t.find(h, key); ok && (r.away() || anything && r.has(fOnDisk)) {
+	if r, ok := t.find(h, key); ok && (r.flags().away() || anything && r.has(fOnDisk)) {
 		rows = append(rows, RowKey{db, string(key)})
 	}
 	return rows
@@ -160,7 +160,7 @@ func (e *Engine) awayIn(rows []RowKey, s *shard, db int) []RowKey {
 		return rows
 	}
 	t.each(func(r rec) {
-		if r.away() {
+		if r.flags().away() {
 			rows = append(rows, RowKey{db, string(r.key())})
 		}
 	})

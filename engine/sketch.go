@@ -26,8 +26,8 @@ import (
 const joinedSparseBytes = 3000
 
 // RaiseSketch makes b, which must stay as it is until the tx ends, the
-// HyperLogLog under k, whose deadline stays. raised is a HyperLogLog with at
-// least the registers that are greater than before.
+// HyperLogLog under k, whose deadline stays. raised, which only siblings ask for,
+// is a HyperLogLog with at least the registers that are greater than before.
 func (t *Tx) RaiseSketch(k Key, b, raised []byte) {
 	// A damaged one has no registers to merge, though single ones can be raised.
 	if !t.p.Merging || hll.Valid(b) != nil {

@@ -31,7 +31,7 @@ type table struct {
 	ttls     int   // live and with a deadline
 	runs     int   // with counter runs
 	fields   int   // hashes with fields that have deadlines
-	away     int   // collections that lie on disk
+	away     int   // records with flags that are away
 	// annexes are the memory of large collections, by number less one.
 	annexes    []*annex
 	annexBytes int64       // of their blocks
@@ -240,13 +240,14 @@ func (t *table) count(was, now recFlags) {
 	t.ttls += change(was, now, fLive|fDeadline)
 	t.runs += change(was, now, fRuns)
 	t.fields += change(was, now, fFields)
-	if (was|now)&fOnDisk != 0 {
-		t.away += change(was, now, fOnDisk|fColl) + change(was, now, fOnDisk|fRuns)
-	}
+	t.away += changed(was.away(), now.away())
 }
 
-func change(was, now, flags recFlags) int {
-	switch had, has := was&flags == flags, now&flags == flags; {
+func change(was, now, flags recFlags) int { return changed(was&flags == flags, now&flags == flags) }
+
+// changed is by how many the records with something change where one had it or has it.
+func changed(had, has bool) int {
+	switch {
 	case has && !had:
 		return 1
 	case had && !has:

@@ -35,7 +35,9 @@ func (t *Tx) ShowToken(k Key, fn func(token clock.Stamp)) bool {
 	}
 	s := x.state
 	s.Subs, s.Floors = slices.Clone(s.Subs), slices.Clone(s.Floors)
-	detach(&s)
+	if len(s.Sketches) > 0 { // their token depends on the registers
+		detach(&s)
+	}
 	t.OnCommit(func() {
 		resolve(&s, t.first)
 		fn(tokenOf(&s))

@@ -139,7 +139,7 @@ func (u *Union) Encode(sparseMaxBytes int) []byte {
 
 // sparse is the shortest sparse form; ok is false where there is none of at most so many bytes.
 func (u *Union) sparse(most int) (b []byte, ok bool) {
-	b = append(make([]byte, 0, headerSize+16), New()[:headerSize]...)
+	b = New()[:headerSize]
 	for index := 0; index < Registers; {
 		rank, end := u.ranks[index], index+1
 		for end < Registers && u.ranks[end] == rank && (rank == 0 || end-index < maxRankRun) {

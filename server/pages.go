@@ -13,26 +13,7 @@ import (
 // pages returns the memory that the keyspace lives in: mapped from the system,
 // unknown to the Go heap.
 func pages() slab.Source {
-	m := &mappings{idle: map[int][][]byte{}, cold: make(chan []byte, warmPages)}
-	go m.warm()
-	return m
-}
-
-// warmPages is how many may wait to be made ready; more are left cold.
-const warmPages = 256
-
-// Warm implements slab.Source.
-func (m *mappings) Warm(p []byte) {
-	select {
-	case m.cold <- p:
-	default:
-	}
-}
-
-func (m *mappings) warm() {
-	for p := range m.cold {
-		_ = unix.Madvise(p, unix.MADV_POPULATE_WRITE) // else it is done when p is used
-	}
+	return &mappings{idle: map[int][][]byte{}, doomed: chores{do: unmap}, cold: chores{do: warm}}
 }
 
 const (
@@ -48,14 +29,52 @@ const (
 // addresses wait for the next Map of the same length. Addresses so kept cost
 // nothing else, and are never more than were in use at once of each length.
 type mappings struct {
-	mu     sync.Mutex // guards all below; nothing slow is done under it
+	mu     sync.Mutex // guards region and idle; nothing slow is done under it
 	region []byte     // the rest of the newest region
 	idle   map[int][][]byte
-	cold   chan []byte // pages to be made ready
-	// doomed are mappings that wait for sweep. To unmap half a gigabyte takes
-	// tens of milliseconds, and the caller holds a shard.
-	doomed   [][]byte
-	sweeping bool
+
+	// Unmapping half a gigabyte takes tens of milliseconds, the first use of a
+	// page at times ten, and the caller holds a shard.
+	doomed, cold chores
+}
+
+// chores are what a goroutine of their own does to memory, which ends with them.
+type chores struct {
+	do func([]byte)
+
+	mu   sync.Mutex
+	list [][]byte
+	busy bool // there is the goroutine
+}
+
+// add leaves p to the goroutine, unless so many wait already; 0 is any number.
+func (c *chores) add(p []byte, most int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if most > 0 && len(c.list) >= most {
+		return
+	}
+	c.list = append(c.list, p)
+	if !c.busy {
+		c.busy = true
+		go c.run()
+	}
+}
+
+func (c *chores) run() {
+	for {
+		c.mu.Lock()
+		list := c.list
+		c.list = nil
+		c.busy = len(list) > 0
+		c.mu.Unlock()
+		if len(list) == 0 {
+			return
+		}
+		for _, p := range list {
+			c.do(p)
+		}
+	}
 }
 
 // Map implements slab.Source. The capacity of the result is the whole range.
@@ -108,32 +127,23 @@ func (m *mappings) Unmap(p []byte) {
 		m.mu.Unlock()
 		return
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.doomed = append(m.doomed, p)
-	if !m.sweeping {
-		m.sweeping = true
-		go m.sweep()
+	m.doomed.add(p, 0)
+}
+
+func unmap(p []byte) {
+	if err := unix.Munmap(p); err != nil {
+		panic("server: unmap: " + err.Error())
 	}
 }
 
-// sweep unmaps until nothing is left to unmap.
-func (m *mappings) sweep() {
-	for {
-		m.mu.Lock()
-		doomed := m.doomed
-		m.doomed = nil
-		m.sweeping = len(doomed) > 0
-		m.mu.Unlock()
-		if len(doomed) == 0 {
-			return
-		}
-		for _, p := range doomed {
-			if err := unix.Munmap(p); err != nil {
-				panic("server: unmap: " + err.Error())
-			}
-		}
-	}
+// warmPages is how many may wait to be made ready; more are left cold.
+const warmPages = 256
+
+// Warm implements slab.Source.
+func (m *mappings) Warm(p []byte) { m.cold.add(p, warmPages) }
+
+func warm(p []byte) {
+	_ = unix.Madvise(p, unix.MADV_POPULATE_WRITE) // else it is done when p is used
 }
 
 // mapAnonymous maps memory, or ends the process, as the Go heap does when the

@@ -84,6 +84,8 @@ func TestSimFoundSeeds(t *testing.T) {
 		"the same with skewed clocks":                            {3, 5},
 		"a wiped region, copied to while it reads another's log": {3, 90},
 		"a field incremented with a stamp beyond its deadline":   {2, 39},
+		"a damaged HyperLogLog of which PFADD raises a register": {3, 74},
+		"PFMERGE of what a SET's HyperLogLog has already":        {3, 217},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if w := runSeed(found.seed, planOf(found.seed, found.regions), nil); w.failure != "" {
