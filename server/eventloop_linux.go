@@ -24,6 +24,8 @@ const (
 	// replyPatience is how long replies wait while the input of others is worked
 	// on: each of loopRead at most.
 	replyPatience = 200 * time.Microsecond
+	// lookMost bounds how long a loop without work looks for more before it sleeps.
+	lookMost = 20 * time.Microsecond
 )
 
 // eventLoop serves plain TCP and unix sockets with one goroutine. Commands run
@@ -150,14 +152,17 @@ func (l *eventLoop) run() {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	events := make([]unix.EpollEvent, loopEvents)
+	worked := time.Duration(0)
 	for !l.quit {
-		n := l.wait(events)
+		n := l.wait(events, worked)
+		begin := time.Now()
 		for i := range events[:n] {
 			l.handle(&events[i])
 		}
 		l.runQueue()
 		l.flushAnswered()
 		l.endLingering()
+		worked = time.Since(begin)
 	}
 	l.mu.Lock()
 	l.ended = true
@@ -168,22 +173,25 @@ func (l *eventLoop) run() {
 	close(l.done)
 }
 
-// wait looks for sockets with something to do and sleeps only where there are
-// none, which saves busy loops the cost of falling asleep.
-func (l *eventLoop) wait(events []unix.EpollEvent) int {
-	if n := l.poll(events, 0); n > 0 {
-		return n
+// wait looks for sockets with something to do, for as long as the last turn
+// worked but no longer than lookMost, and sleeps only where there are none: to be
+// woken takes as long as many small commands, on both sides.
+func (l *eventLoop) wait(events []unix.EpollEvent, worked time.Duration) int {
+	look := min(worked, lookMost)
+	for begin := time.Now(); ; {
+		if n, err := readyNow(l.epoll, events); err == 0 && n > 0 {
+			return n
+		}
+		if time.Since(begin) >= look || l.hasWork() {
+			break
+		}
 	}
 	l.asleep.Store(true)
 	defer l.asleep.Store(false)
 	if l.hasWork() {
 		return 0
 	}
-	return l.poll(events, l.untilLinger())
-}
-
-func (l *eventLoop) poll(events []unix.EpollEvent, ms int) int {
-	n, err := unix.EpollWait(l.epoll, events, ms)
+	n, err := unix.EpollWait(l.epoll, events, l.untilLinger())
 	if err != nil && err != unix.EINTR {
 		panic(fmt.Sprintf("epoll_wait: %v", err)) // only a wrong descriptor does that
 	}
@@ -350,7 +358,7 @@ func (c *loopConn) read() {
 	most := min(max(c.sess.Awaits(), loopRead), loopBuf)
 	err := syscall.EINTR
 	for err == syscall.EINTR {
-		n, err = errno(unix.Read(c.fd, c.loop.buf[:most]))
+		n, err = readNow(c.fd, c.loop.buf[:most])
 	}
 	switch {
 	case err == syscall.EAGAIN:
@@ -376,18 +384,6 @@ func (c *loopConn) answer() {
 		}
 		c.loop.answered = append(c.loop.answered, c)
 	}
-}
-
-// errno spares the comparison of errors as interfaces.
-func errno(n int, err error) (int, syscall.Errno) {
-	if err == nil {
-		return n, 0
-	}
-	no, ok := err.(syscall.Errno)
-	if !ok {
-		no = syscall.EIO
-	}
-	return n, no
 }
 
 func (c *loopConn) endInput() {
@@ -426,7 +422,7 @@ func (c *loopConn) flush() {
 // connection.
 func (c *loopConn) write(b []byte) int {
 	for {
-		n, err := errno(unix.Write(c.fd, b))
+		n, err := writeNow(c.fd, b)
 		switch err {
 		case 0:
 			return n

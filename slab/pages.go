@@ -1,6 +1,9 @@
 package slab
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // What happens when a page is taken, changes its fullness, or loses its last
 // block. None of it is on the way of an ordinary Alloc or Free.
@@ -156,42 +159,66 @@ func (a *Arena) takePage(which int) uint32 {
 	}
 	a.pages[p].chunk.used++
 	po.usedPages++
-	if p == a.warm {
-		a.warm = 0
-	}
-	a.warmNext(po, (which+1)*systemPage)
+	a.warmNext(p)
 	return p
 }
 
-// An arena that grows has the system make its next page ready while one fills: a
+// An arena that grows has the system make its next pages ready while one fills: a
 // first use may take the system milliseconds, during which whoever owns the arena
 // would hold up others. What is ready and not used is no more than a warmPart of
-// the arena. A pool that has warmShare of it, or grew before, will soon need a page.
+// the arena. A pool that has warmShare of it, or grew before, will soon need pages.
+// They come several at a time, since asking costs more than a page.
 const (
 	warmPart  = 128
 	warmShare = 8
 )
 
-// warmNext does so after a page of so many bytes was taken from a pool. An arena
-// that has been larger, as under churn, has memory of other uses coming back.
-func (a *Arena) warmNext(po *pool, bytes int) {
+// warmNext does so after page p was taken from its pool. An arena that has been
+// larger, as under churn, has memory of other uses coming back.
+func (a *Arena) warmNext(p uint32) {
+	c := a.pages[p].chunk
+	if w := &a.warm; w.chunk == c {
+		if i := slices.Index(c.numbers[w.next:w.end], p); i >= 0 {
+			w.next += i + 1
+		}
+	}
 	if a.mappedBytes <= a.mostMapped {
 		return
 	}
+	po, bytes := c.pool, len(a.pages[p].mem)
 	again := a.grewIn == po
 	a.mostMapped, a.grewIn = a.mappedBytes, po
-	part := min(int(a.mappedBytes/warmPart)/systemPage*systemPage, bytes)
+	part := int(a.mappedBytes/warmPart) / systemPage * systemPage
 	if part == 0 || !again && int64(po.usedPages*bytes) < a.mappedBytes/warmShare {
 		return
 	}
-	if a.warm != 0 { // pages of another length suit better now
-		a.src.Discard(a.pages[a.warm].mem)
+	if w := &a.warm; w.next < w.end {
+		if w.chunk.pool == po {
+			return
+		}
+		size := len(w.chunk.mem) / len(w.chunk.numbers)
+		a.src.Discard(w.chunk.mem[w.next*size : w.end*size]) // pages of another length suit better now
 	}
 	if po.cold == 0 {
 		a.mapChunk(po, bytes)
 	}
-	a.warm = po.cold
-	a.src.Warm(a.pages[a.warm].mem[:part])
+	a.warm = a.coldFrom(po.cold, max(part/bytes, 1))
+	begin := a.warm.next * bytes
+	a.src.Warm(a.warm.chunk.mem[begin:min(begin+part, a.warm.end*bytes)])
+}
+
+// coldFrom is the cold page p and those after it in its chunk, up to most.
+func (a *Arena) coldFrom(p uint32, most int) warmPages {
+	c := a.pages[p].chunk
+	begin := slices.Index(c.numbers, p)
+	end := begin + 1
+	for end < len(c.numbers) && end-begin < most {
+		if pg := &a.pages[c.numbers[end]]; pg.size != 0 || pg.touched != 0 {
+			break
+		}
+		end++
+	}
+	return warmPages{c, begin, end}
 }
 
 // mapChunk adds cold pages: one to a pool that has none, then as many as there
@@ -268,6 +295,9 @@ func (a *Arena) cool(po *pool, p uint32) {
 
 func (a *Arena) unmapChunk(c *chunk) {
 	po := c.pool
+	if a.warm.chunk == c {
+		a.warm = warmPages{}
+	}
 	for _, p := range c.numbers {
 		pg := &a.pages[p]
 		if pg.touched > 0 {
@@ -278,9 +308,6 @@ func (a *Arena) unmapChunk(c *chunk) {
 			po.coldPages--
 		}
 		*pg = page{}
-		if p == a.warm {
-			a.warm = 0
-		}
 		a.numbers = append(a.numbers, p)
 	}
 	a.src.Unmap(c.mem)

@@ -30,8 +30,8 @@
 // A page without blocks can serve any class. A few of these stay hot, the
 // others' memory goes back to the Source by Discard, and a chunk of such pages
 // by Unmap. A few large blocks stay likewise: filling new memory from the system
-// takes several times as long as copying a value. While an arena grows, the page
-// after the one that fills is made ready by Warm.
+// takes several times as long as copying a value. While an arena grows, the pages
+// after the one that fills are made ready by Warm.
 //
 // Invariants, per class: room is the number of free places in its pages that
 // are not sparse, moving the number of blocks in those that are; marking a page
@@ -128,6 +128,12 @@ type chunk struct {
 	used    int      // pages that have a class
 }
 
+// warmPages are the cold pages numbers[next:end] of a chunk.
+type warmPages struct {
+	chunk     *chunk
+	next, end int
+}
+
 type class struct {
 	current uint32 // the fullest page with room; 0: none
 	heads   [lists]uint32
@@ -154,7 +160,7 @@ type Arena struct {
 	// At the last page that was taken when there were more than ever.
 	mostMapped int64
 	grewIn     *pool
-	warm       uint32 // the page that was made ready; 0: none, or it is used
+	warm       warmPages
 	blocks     int
 	checks     checks
 }

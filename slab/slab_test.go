@@ -358,36 +358,52 @@ func FuzzArena(f *testing.F) {
 	})
 }
 
-// TestWarm: an arena that grows has its next page made ready, one that has been
+// TestWarm: an arena that grows has its next pages made ready, one that has been
 // larger or is small has not.
 func TestWarm(t *testing.T) {
 	src := newCountingSource(t)
 	a := New(src)
 	var refs []Ref
-	fill := func(upto int64) (used int) {
+	// fill reports how many pages were taken, and of how many the first block was
+	// ready.
+	fill := func(upto int64) (taken, ready int) {
 		src.warmed = nil
 		for a.MappedBytes() < upto {
+			used := a.pools[pools-1].usedPages
 			r := a.Alloc(100)
 			refs = append(refs, r)
-			if n := len(src.warmed); n > 1 && &a.Bytes(r)[0] == &src.warmed[n-2][0] {
-				used++
+			if a.pools[pools-1].usedPages == used {
+				continue
+			}
+			taken++
+			first := &a.Bytes(r)[0]
+			for _, p := range src.warmed {
+				for at := 0; at < len(p); at += pageBytes {
+					if &p[at] == first {
+						ready++
+					}
+				}
 			}
 		}
-		return used
+		return taken, ready
 	}
 	if fill(warmPart * systemPage / 2); len(src.warmed) > 0 {
 		t.Errorf("%d pages of a small arena", len(src.warmed))
 	}
 	const large = warmPart * pageBytes
 	fill(large)
-	// Nearly all are used next: now and then pages of another length suit better.
+	fill(2 * large)
+	// Now two and more at a time.
+	taken, ready := fill(6 * large)
 	bytes := 0
-	used := fill(2 * large)
 	for _, p := range src.warmed {
 		bytes += len(p)
+		if int64(len(p)) > a.MappedBytes()/warmPart {
+			t.Errorf("%d bytes at once where the arena has %d", len(p), a.MappedBytes())
+		}
 	}
-	if used < len(src.warmed)*3/4 || bytes < large*7/8 {
-		t.Errorf("%d of %d pages were used next; they have %d bytes", used, len(src.warmed), bytes)
+	if taken < 300 || ready < taken*7/8 || bytes > 5*large || len(src.warmed) > taken/2 {
+		t.Errorf("%d of %d pages were ready; they have %d bytes, in %d steps", ready, taken, bytes, len(src.warmed))
 	}
 	for _, r := range refs[len(refs)/2:] {
 		a.Free(r)
