@@ -9,7 +9,7 @@ FUZZTIME    ?= 3s
 # Results of the test steps, one line each: passed and failed.
 COUNTS      := bin/test-counts
 
-.PHONY: help build run test race lint fuzz sim conformance compat demo bench profile bench-memory hitratio clean
+.PHONY: help build run test race lint fuzz sim conformance compat demo bench bench-growth profile bench-memory hitratio clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -61,6 +61,9 @@ demo: ## two regions on this machine, start to finish
 
 bench: ## redis-benchmark beside a redis-server on this machine, as ratios
 	TEST_BENCH=1 $(GO) test -count=1 -v -timeout 30m -run '^TestSpeed$$' ./tests
+
+bench-growth: ## what commands cost in collections of 1000 up to MEMBERS= members, beside a redis-server
+	MEMBERS=$(MEMBERS) TEST_BENCH=1 $(GO) test -count=1 -v -timeout 30m -run '^TestGrowth$$' ./tests
 
 hitratio: ## hit ratios of TRACES=dir: package lru alone, then beside a redis-server
 	TEST_TRACES=$(abspath $(TRACES)) $(GO) test -count=1 -v -run '^TestTraces$$' ./lru

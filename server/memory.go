@@ -54,8 +54,8 @@ type heapPace struct {
 	floor    uint64
 	last     time.Time // of the last collection
 	allocs   uint64    // as of the last step
-	tidied   uint64    // allocs when memory was last given back
-	tidying  bool      // it is being given back: collections say nothing
+	burst    bool      // much was allocated in a step, and nothing given back since
+	tidying  bool      // memory is being given back: collections say nothing
 	setLimit int64
 }
 
@@ -109,7 +109,7 @@ func (p *heapPace) step(dataBytes int64) {
 	if p.limit > 0 {
 		p.fitLimit(dataBytes)
 	}
-	if live := liveHeap(); !p.calm() || heapHeld() < live+max(wasteFloor, live/wasteShare) {
+	if live := liveHeap(); !p.calm(heapAllocs()) || heapHeld() < live+max(wasteFloor, live/wasteShare) {
 		return
 	}
 	p.setTidying(true)
@@ -121,25 +121,28 @@ func (p *heapPace) step(dataBytes int64) {
 func (p *heapPace) setTidying(on bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.tidying = on
-	p.tidied = readMetric("/gc/heap/allocs:bytes")
+	p.tidying, p.burst = on, false
+	p.allocs = heapAllocs()
 }
 
-// calm reports whether little goes on and something did since memory was last
-// given back.
-func (p *heapPace) calm() bool {
+// calm reports whether a burst is over and memory was not given back since.
+// allocs is what was allocated so far. What comes slowly is left to the
+// collector: giving back stops the world four times and has the processor for
+// milliseconds, which clients see.
+func (p *heapPace) calm(allocs uint64) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	was := p.allocs
-	p.allocs = readMetric("/gc/heap/allocs:bytes")
-	if p.allocs-was > calmBytes || p.allocs-p.tidied < calmBytes {
+	step := allocs - p.allocs
+	p.allocs = allocs
+	if step > calmBytes {
+		p.burst = true
 		return false
 	}
 	if p.floored && p.floor != minFloor {
 		p.floor = minFloor
 		p.setPercent()
 	}
-	return true
+	return p.burst
 }
 
 // fitLimit leaves the heap what the data has not taken. Every change stops the
@@ -174,6 +177,8 @@ func collections() (cycles, pauseMicros int64) {
 	debug.ReadGCStats(&s)
 	return s.NumGC, s.PauseTotal.Microseconds()
 }
+
+func heapAllocs() uint64 { return readMetric("/gc/heap/allocs:bytes") }
 
 func liveHeap() uint64 { return readMetric("/gc/heap/live:bytes") }
 

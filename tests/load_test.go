@@ -56,25 +56,44 @@ const loadWindow = 2_000
 // load sends the requests 0 to n-1 in a pipeline and wants a reply of one line,
 // and no error, to each.
 func load(s *Server, n int, appendTo func(buf []byte, i int) []byte) error {
-	conn, err := net.Dial("tcp", s.Addr())
+	l, err := newLoader(s)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = conn.Close() }()
-	in := bufio.NewReaderSize(conn, 64<<10)
-	var buf []byte
+	defer l.close()
+	return l.load(n, appendTo)
+}
+
+// loader is a connection for such requests.
+type loader struct {
+	conn net.Conn
+	in   *bufio.Reader
+	buf  []byte
+}
+
+func newLoader(s *Server) (*loader, error) {
+	conn, err := net.Dial("tcp", s.Addr())
+	if err != nil {
+		return nil, err
+	}
+	return &loader{conn: conn, in: bufio.NewReaderSize(conn, 64<<10)}, nil
+}
+
+func (l *loader) close() { _ = l.conn.Close() }
+
+func (l *loader) load(n int, appendTo func(buf []byte, i int) []byte) error {
 	for first := 0; first < n; first += loadWindow {
 		last := min(first+loadWindow, n)
-		buf = buf[:0]
+		l.buf = l.buf[:0]
 		for i := first; i < last; i++ {
-			buf = appendTo(buf, i)
+			l.buf = appendTo(l.buf, i)
 		}
 		// The replies of a window fit into the sockets' buffers.
-		if _, err := conn.Write(buf); err != nil {
+		if _, err := l.conn.Write(l.buf); err != nil {
 			return err
 		}
 		for range last - first {
-			if err := skipReply(in); err != nil {
+			if err := skipReply(l.in); err != nil {
 				return err
 			}
 		}
@@ -98,8 +117,13 @@ func skipReply(in *bufio.Reader) error {
 // would lie beside each other in a server that has one heap for all keys.
 func writeAtRate(s *Server, n, perSecond int, d time.Duration) error {
 	const pieces = 100 // a second
+	l, err := newLoader(s)
+	if err != nil {
+		return err
+	}
+	defer l.close()
 	for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(time.Second / pieces) {
-		if err := load(s, perSecond/pieces, func(buf []byte, _ int) []byte { return appendSet(buf, rand.IntN(n)) }); err != nil {
+		if err := l.load(perSecond/pieces, func(buf []byte, _ int) []byte { return appendSet(buf, rand.IntN(n)) }); err != nil {
 			return err
 		}
 	}

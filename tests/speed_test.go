@@ -31,14 +31,7 @@ const enough = 0.97
 // take turns, so that what else the machine does meets both, and the median of
 // the ratios counts.
 func TestSpeed(t *testing.T) {
-	if os.Getenv("TEST_BENCH") == "" {
-		t.Skip("TEST_BENCH is not set")
-	}
-	tool, err := exec.LookPath("redis-benchmark")
-	if err != nil {
-		t.Skip("SKIP: redis-benchmark is not installed")
-	}
-	memory := []string{"--appendonly", "no", "--save", ""}
+	tool, memory := benchTool(t), inMemory()
 	var slow []string
 	t.Run("default list", func(t *testing.T) {
 		d := startDuel(t, tool, memory, memory)
@@ -70,6 +63,18 @@ func TestSpeed(t *testing.T) {
 	}
 }
 
+// benchTool is redis-benchmark, where benchmarks are asked for and it is there.
+func benchTool(t *testing.T) string {
+	if os.Getenv("TEST_BENCH") == "" {
+		t.Skip("TEST_BENCH is not set")
+	}
+	tool, err := exec.LookPath("redis-benchmark")
+	if err != nil {
+		t.Skip("SKIP: redis-benchmark is not installed")
+	}
+	return tool
+}
+
 // duel is a geocache and a redis-server that are measured in turns.
 type duel struct {
 	tool      string
@@ -93,18 +98,19 @@ const (
 // options[:2] are the pipeline. What geocache refuses has the ratio 0.
 func (d *duel) compare(t *testing.T, test, line string, pairs int, options ...string) float64 {
 	t.Helper()
-	trial, err := d.run(d.its, test, line, trialRequests, options)
+	options = append(slices.Clone(options), "-t", test)
+	trial, err := d.run(d.its, line, trialRequests, options...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	n := max(trialRequests, int(trial*runSeconds))
 	var ours, its, ratios []float64
 	for range pairs {
-		them, err := d.run(d.its, test, line, n, options)
+		them, err := d.run(d.its, line, n, options...)
 		if err != nil {
 			t.Fatal(err)
 		}
-		us, err := d.run(d.ours, test, line, n, options)
+		us, err := d.run(d.ours, line, n, options...)
 		if err != nil {
 			fmt.Printf("%-12s %9s %v\n", test, options[1], err)
 			return 0
@@ -120,9 +126,10 @@ func median(v []float64) float64 {
 	return v[len(v)/2]
 }
 
-// run returns the requests per second that the line of the test shows.
-func (d *duel) run(s *Server, test, line string, requests int, options []string) (float64, error) {
-	args := append([]string{"-h", "127.0.0.1", "-p", strconv.Itoa(s.Port), "--csv", "-t", test, "-n", strconv.Itoa(requests)}, options...)
+// run returns the requests per second that the line of a test shows, which the
+// last arguments choose.
+func (d *duel) run(s *Server, line string, requests int, test ...string) (float64, error) {
+	args := append([]string{"-h", "127.0.0.1", "-p", strconv.Itoa(s.Port), "--csv", "-n", strconv.Itoa(requests)}, test...)
 	out, err := exec.Command(d.tool, args...).CombinedOutput()
 	if err != nil {
 		return 0, fmt.Errorf("redis-benchmark: %.90s", strings.TrimSpace(string(out)))
