@@ -202,17 +202,18 @@ func (a *Arena) warmNext(p uint32) {
 	if po.cold == 0 {
 		a.mapChunk(po, bytes)
 	}
-	a.warm = a.coldFrom(po.cold, max(part/bytes, 1))
+	a.warm = a.coldFrom(po.cold, p, max(part/bytes, 1))
 	begin := a.warm.next * bytes
 	a.src.Warm(a.warm.chunk.mem[begin:min(begin+part, a.warm.end*bytes)])
 }
 
-// coldFrom is the cold page p and those after it in its chunk, up to most.
-func (a *Arena) coldFrom(p uint32, most int) warmPages {
+// coldFrom is the cold page p and those after it in its chunk, up to most. taken
+// was just taken and is cold no more, which it does not show yet.
+func (a *Arena) coldFrom(p, taken uint32, most int) warmPages {
 	c := a.pages[p].chunk
 	begin := slices.Index(c.numbers, p)
 	end := begin + 1
-	for end < len(c.numbers) && end-begin < most {
+	for end < len(c.numbers) && end-begin < most && c.numbers[end] != taken {
 		if pg := &a.pages[c.numbers[end]]; pg.size != 0 || pg.touched != 0 {
 			break
 		}

@@ -358,6 +358,32 @@ func FuzzArena(f *testing.F) {
 	})
 }
 
+// TestWarmLeavesUsedPages: what was made ready and is not wanted after all goes
+// back to the source, and nothing else does, in an arena that grows and has
+// pages of several lengths coming back in between.
+func TestWarmLeavesUsedPages(t *testing.T) {
+	for seed := range uint64(8) {
+		r := rand.New(rand.NewPCG(seed, 7))
+		m := newModel(t)
+		for m.a.MappedBytes() < 48<<20 {
+			size := []int{60, 300, 1500, 7000, 20_000}[r.IntN(5)]
+			first := len(m.refs)
+			for range (1 + r.IntN(2<<20)) / size {
+				m.alloc(size, byte(size))
+			}
+			if r.IntN(2) == 0 { // pages of these become free, in some order
+				for n := len(m.refs) - first; n > 0; n-- {
+					m.free(m.refs[first+r.IntN(len(m.refs)-first)])
+				}
+			}
+		}
+		for _, ref := range m.refs {
+			m.check(ref)
+		}
+		m.verify()
+	}
+}
+
 // TestWarm: an arena that grows has its next pages made ready, one that has been
 // larger or is small has not.
 func TestWarm(t *testing.T) {
