@@ -180,7 +180,8 @@ type editing struct {
 // undoes reports whether the change may have to be undone.
 func (m *editing) undoes() bool { return m.t != nil && !m.t.direct }
 
-// insert, replace and remove are the only changes of trees; each can be undone.
+// insert, replace and remove, and what is made of them, are the only changes of
+// trees; each can be undone.
 func (m *editing) insert(tr *tree.Tree, rank int, el tree.Elem) {
 	if m.undoes() {
 		m.t.logUndo(collUndo{kind: undoInsert, x: m.x, tr: tr, rank: rank})
@@ -224,6 +225,26 @@ func (m *editing) removeFound(tr *tree.Tree, rank int, was tree.Elem) tree.Elem 
 	}
 	tr.Delete(rank)
 	return was
+}
+
+// insertKey is insert of what a tree in the order of its keys does not have.
+func (m *editing) insertKey(tr *tree.Tree, el tree.Elem) {
+	if !m.undoes() {
+		tr.InsertKey(el)
+		return
+	}
+	rank, _ := tr.Seek(el.Key)
+	m.insert(tr, rank, el)
+}
+
+// removeKey is remove of what a tree in the order of its keys has.
+func (m *editing) removeKey(tr *tree.Tree, key []byte) {
+	if !m.undoes() {
+		tr.DeleteKey(key)
+		return
+	}
+	el, rank, _ := tr.Find(key)
+	m.removeFound(tr, rank, el)
 }
 
 // pop is remove for the value alone, which lives as long as the tx and is not nil.

@@ -74,10 +74,12 @@ func signedZero(score float64) []byte {
 }
 
 // scoredPlace is a member that was looked for: its score, and where it is, or
-// would be put, in the main tree of a small set and in the index of a large one.
+// would be, in the main tree of a small set and in the index of a large one,
+// which has entry for it until the index changes.
 type scoredPlace struct {
 	score float64
 	at    int
+	entry tree.Elem
 	found bool
 }
 
@@ -88,7 +90,7 @@ func (c *content) locateScored(member []byte) (p scoredPlace) {
 		if found {
 			p.score = scoreOf(ix.Val)
 		}
-		p.at, p.found = at, found
+		p.at, p.entry, p.found = at, ix, found
 		return p
 	}
 	c.main.Ascend(0, func(e tree.Elem) bool {
@@ -108,8 +110,13 @@ func (c *content) rankOf(p scoredPlace, member []byte) int {
 		return p.at
 	}
 	var buf [96]byte
-	rank, _ := c.main.Seek(append(appendScoreKey(buf[:0], p.score), member...))
+	rank, _ := c.main.Seek(p.key(buf[:0], member))
 	return rank
+}
+
+// key is that of the member, which was found at p, in the main tree.
+func (p *scoredPlace) key(dst, member []byte) []byte {
+	return append(appendScoreKey(dst, p.score), member...)
 }
 
 // findScored is where a member is in the main tree; rank means nothing where
@@ -137,27 +144,42 @@ func (m *editing) putScored(member []byte, score float64, ext []byte) (added boo
 // moveScored puts the member that was looked for, at p, where its score
 // belongs.
 func (m *editing) moveScored(p scoredPlace, member []byte, score float64, ext []byte) {
-	if p.found {
-		m.remove(&m.c.main, m.c.rankOf(p, member))
-	} else if m.growScored(member) {
+	if !p.found && m.growScored(member) {
 		p = m.c.locateScored(member)
 	}
 	var buf, ibuf [96]byte
 	el := tree.Elem{Key: append(appendScoreKey(buf[:0], score), member...), Val: signedZero(score), Ext: ext}
-	to, _ := m.c.main.Seek(el.Key)
-	m.insert(&m.c.main, to, el)
 	if m.c.form == formLarge {
-		m.place(&m.c.aux, p.at, p.found, tree.Elem{Key: hashKey(ibuf[:0], member), Val: scoreForm(el.Key, el.Val)})
+		entry := tree.Elem{Key: hashKey(ibuf[:0], member), Val: scoreForm(el.Key, el.Val)}
+		if p.found {
+			m.overwrite(&m.c.aux, p.at, p.entry, entry)
+		} else {
+			m.insert(&m.c.aux, p.at, entry)
+		}
 	}
+	if p.found {
+		m.removeScored(p, member)
+	}
+	m.insertKey(&m.c.main, el)
+}
+
+// removeScored takes the member that was found at p out of the main tree.
+func (m *editing) removeScored(p scoredPlace, member []byte) {
+	if m.c.form != formLarge {
+		m.remove(&m.c.main, p.at)
+		return
+	}
+	var buf [96]byte
+	m.removeKey(&m.c.main, p.key(buf[:0], member))
 }
 
 // takeScored removes the member that was found at p.
 func (m *editing) takeScored(p scoredPlace, member []byte) {
-	rank := m.c.rankOf(p, member)
 	if m.c.form == formLarge {
-		m.remove(&m.c.aux, p.at)
+		var buf [96]byte
+		m.removeKey(&m.c.aux, hashKey(buf[:0], member))
 	}
-	m.remove(&m.c.main, rank)
+	m.removeScored(p, member)
 }
 
 // unindex takes a member out of the index.
@@ -411,6 +433,9 @@ func (t *Tx) ZSetUpdate(k Key, members []MemberScore, rule ScoreRule) (added, mo
 		if m == nil {
 			if m, err = t.change(k, op.TypeZSet); err != nil {
 				return 0, 0, err
+			}
+			if c != nil && c != m.c {
+				p = m.c.locateScored(member)
 			}
 			c = m.c
 		}

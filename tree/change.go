@@ -261,59 +261,6 @@ func (t *Tree) Pop(rank int, dst []byte) []byte {
 	return dst
 }
 
-// maxLight is the height up to which popLight works.
-const maxLight = 8
-
-// popLight is Pop where no node has to go or be joined; ok is false elsewhere, and then nothing has changed.
-func (t *Tree) popLight(rank int, dst []byte) (with []byte, ok bool) {
-	var path [maxLight]struct {
-		in inner
-		i  int
-	}
-	height := int(t.Root.height)
-	if height > maxLight {
-		return dst, false
-	}
-	side := within
-	switch rank {
-	case 0:
-		side = atStart
-	case t.Root.count - 1:
-		side = atEnd
-	}
-	ref, count := t.Root.ref, t.Root.count
-	for level := height; level > 0; level-- {
-		p := &path[level-1]
-		p.in = t.view(ref, level)
-		p.i, rank = p.in.locateOf(count, rank, 1)
-		ref, count = p.in.ref(p.i), p.in.count(p.i)
-	}
-	if count == 1 {
-		return dst, false
-	}
-	b := t.A.Bytes(ref)
-	from := t.walk(b, leafHead, rank)
-	e, to := t.parse(b, from)
-	if height > 0 {
-		if p := &path[0]; t.joinsAt(&p.in, 0, p.i, t.leafEnd(b)-(to-from)) {
-			return dst, false
-		}
-	}
-	dst = append(dst, e.Val...)
-	made := t.rewriteLeaf(ref, b, from, to, nil, 0, side)
-	t.Root.count--
-	if height == 0 {
-		t.Root.ref = made
-		return dst, true
-	}
-	path[0].in.setRef(path[0].i, made)
-	for level := range height {
-		p := &path[level]
-		p.in.setCount(p.i, p.in.count(p.i)-1)
-	}
-	return dst, true
-}
-
 // Delete removes the element of the rank.
 func (t *Tree) Delete(rank int) { t.DeleteRange(rank, 1) }
 

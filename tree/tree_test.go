@@ -16,7 +16,8 @@ type model struct {
 	tree   Tree
 	elems  []Elem
 	sorted bool
-	popped int // single elements removed, half of them by Pop
+	// Elements put and removed one by one: the ways to do so take turns.
+	changed, popped int
 }
 
 func newModel(t testing.TB, shape Shape) *model {
@@ -35,10 +36,18 @@ func (m *model) put(e Elem) {
 	if rank != want || found != known {
 		m.t.Fatalf("Seek(%.20q) = %d, %v, want %d, %v", e.Key, rank, found, want, known)
 	}
-	if found {
+	switch m.changed++; {
+	case found && m.changed%2 == 0:
 		m.replace(rank, e)
-	} else {
+	case found:
+		m.tree.DeleteKey(e.Key)
+		m.tree.InsertKey(e)
+		m.elems[rank] = e
+	case m.changed%2 == 0:
 		m.insert(rank, e)
+	default:
+		m.tree.InsertKey(e)
+		m.elems = slices.Insert(m.elems, rank, e)
 	}
 }
 
@@ -51,9 +60,12 @@ func (m *model) deleteRange(rank, n int) {
 	switch {
 	case n != 1:
 		m.tree.DeleteRange(rank, n)
-	case m.popped%2 == 0:
+	case m.popped%3 == 0:
 		m.popped++
 		m.tree.Delete(rank)
+	case m.popped%3 == 1 && m.sorted:
+		m.popped++
+		m.tree.DeleteKey(m.elems[rank].Key)
 	default:
 		m.popped++
 		if got := m.tree.Pop(rank, []byte("before")); string(got) != "before"+string(m.elems[rank].Val) {
