@@ -59,7 +59,8 @@ type Session struct {
 	conf   *config.Snapshot
 	booked int64 // of registry.booked
 
-	// micros is Micros at the end of the last command; base is a reading of
+	// micros is Micros at the end of the last command, or a few fast ones before
+	// (see fastRun); base is a reading of
 	// both clocks at one moment (see begin).
 	micros, baseMicros, baseMs int64
 
@@ -393,7 +394,7 @@ func (s *Session) protocolError(err error) {
 // settle is the end of every call that may have appended output: what was
 // appended belongs to the log position of this moment.
 func (s *Session) settle() {
-	s.tally.tell(&s.n.stats)
+	s.tell()
 	s.pub.inBytes.Store(int64(len(s.in)))
 	s.takeMail()
 	n := s.out.Len()

@@ -24,8 +24,6 @@ const (
 	// replyPatience is how long replies wait while the input of others is worked
 	// on: each of loopRead at most.
 	replyPatience = 200 * time.Microsecond
-	// lookMost bounds how long a loop without work looks for more before it sleeps.
-	lookMost = 20 * time.Microsecond
 )
 
 // eventLoop serves plain TCP and unix sockets with one goroutine. Commands run
@@ -152,17 +150,14 @@ func (l *eventLoop) run() {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	events := make([]unix.EpollEvent, loopEvents)
-	worked := time.Duration(0)
 	for !l.quit {
-		n := l.wait(events, worked)
-		begin := time.Now()
+		n := l.wait(events)
 		for i := range events[:n] {
 			l.handle(&events[i])
 		}
 		l.runQueue()
 		l.flushAnswered()
 		l.endLingering()
-		worked = time.Since(begin)
 	}
 	l.mu.Lock()
 	l.ended = true
@@ -173,18 +168,13 @@ func (l *eventLoop) run() {
 	close(l.done)
 }
 
-// wait looks for sockets with something to do, for as long as the last turn
-// worked but no longer than lookMost, and sleeps only where there are none: to be
-// woken takes as long as many small commands, on both sides.
-func (l *eventLoop) wait(events []unix.EpollEvent, worked time.Duration) int {
-	look := min(worked, lookMost)
-	for begin := time.Now(); ; {
-		if n, err := readyNow(l.epoll, events); err == 0 && n > 0 {
-			return n
-		}
-		if time.Since(begin) >= look || l.hasWork() {
-			break
-		}
+// wait looks for sockets with something to do and sleeps only where there are
+// none, which saves busy loops the cost of falling asleep. To go on looking for
+// some microseconds serves one connection faster, and many slower: what they
+// send meanwhile is then answered one by one.
+func (l *eventLoop) wait(events []unix.EpollEvent) int {
+	if n, err := readyNow(l.epoll, events); err == 0 && n > 0 {
+		return n
 	}
 	l.asleep.Store(true)
 	defer l.asleep.Store(false)
