@@ -60,8 +60,7 @@ type Session struct {
 	booked int64 // of registry.booked
 
 	// micros is Micros at the end of the last command, or a few fast ones before
-	// (see fastRun); base is a reading of
-	// both clocks at one moment (see begin).
+	// (see fastRun); base is a reading of both clocks at one moment (see begin).
 	micros, baseMicros, baseMs int64
 
 	ctx   command.Ctx

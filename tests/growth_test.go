@@ -9,7 +9,7 @@ import (
 // grown are the commands whose cost may not grow with the collection faster than
 // it does in Redis. Most of these are O(1) there and a walk down a tree of some
 // 60 branches here, which takes as many steps at a thousand members as Redis
-// takes, and at ten millions one or two more; what both pay is memory that is no
+// takes, and at ten million two or three more; what both pay is memory that is no
 // longer in the processor's cache.
 var grown = [][]string{
 	{"HGET", "hash", "key:__rand_int__"}, {"HSET", "hash", "key:__rand_int__", "value"}, {"HINCRBY", "counts", "key:__rand_int__", "1"},
