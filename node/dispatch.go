@@ -97,7 +97,6 @@ func (s *Session) reject(row *command.Row, err resp.Error) {
 
 // call runs the row's handler in a tx of the right scope; false means parked.
 func (s *Session) call(row *command.Row) bool {
-	s.turnTo(row)
 	start := s.micros
 	if row.Has(command.Control) {
 		row.Run(&s.ctx)

@@ -171,8 +171,8 @@ func (s *Session) runQueued(tx *engine.Tx) {
 	execMark := s.mark
 	for _, q := range s.multi.queue {
 		s.mark = s.out.Len()
-		start := s.n.opts.Micros()
 		s.turnTo(q.row)
+		start := s.n.opts.Micros()
 		s.ctx = command.Ctx{Args: q.args, Row: q.row, Out: &s.out, DB: int(s.pub.db.Load()), Sess: s, Host: s.n, InExec: command.On}
 		if !q.row.Has(command.Control) {
 			s.ctx.Tx = tx

@@ -8,7 +8,7 @@ import (
 )
 
 // System calls of an event loop that do not block, made without telling Go's
-// scheduler: that costs a tenth of a small command, and it would take the loop's
+// scheduler: that costs a twentieth of a small command, and it would take the loop's
 // processor away where a call is long by its standards. The memory that they are
 // given is no longer used once they return.
 

@@ -16,6 +16,7 @@ func (a *Arena) refill(k int) uint32 {
 	if p == 0 {
 		p = a.takePage(c.poolOf(classBytes(k)))
 		a.carve(p, k)
+		a.warmNext(p)
 		if c.places == 0 {
 			a.open++
 		}
@@ -159,7 +160,6 @@ func (a *Arena) takePage(which int) uint32 {
 	}
 	a.pages[p].chunk.used++
 	po.usedPages++
-	a.warmNext(p)
 	return p
 }
 
@@ -173,7 +173,8 @@ const (
 	warmShare = 8
 )
 
-// warmNext does so after page p was taken from its pool. An arena that has been
+// warmNext does so after page p was taken from its pool and carved: until then it
+// looks cold. An arena that has been
 // larger, as under churn, has memory of other uses coming back.
 func (a *Arena) warmNext(p uint32) {
 	c := a.pages[p].chunk
@@ -202,18 +203,17 @@ func (a *Arena) warmNext(p uint32) {
 	if po.cold == 0 {
 		a.mapChunk(po, bytes)
 	}
-	a.warm = a.coldFrom(po.cold, p, max(part/bytes, 1))
+	a.warm = a.coldFrom(po.cold, max(part/bytes, 1))
 	begin := a.warm.next * bytes
 	a.src.Warm(a.warm.chunk.mem[begin:min(begin+part, a.warm.end*bytes)])
 }
 
-// coldFrom is the cold page p and those after it in its chunk, up to most. taken
-// was just taken and is cold no more, which it does not show yet.
-func (a *Arena) coldFrom(p, taken uint32, most int) warmPages {
+// coldFrom is the cold page p and those after it in its chunk, up to most.
+func (a *Arena) coldFrom(p uint32, most int) warmPages {
 	c := a.pages[p].chunk
 	begin := slices.Index(c.numbers, p)
 	end := begin + 1
-	for end < len(c.numbers) && end-begin < most && c.numbers[end] != taken {
+	for end < len(c.numbers) && end-begin < most {
 		if pg := &a.pages[c.numbers[end]]; pg.size != 0 || pg.touched != 0 {
 			break
 		}

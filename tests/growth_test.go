@@ -29,8 +29,7 @@ const (
 // TestGrowth shows what commands cost while their collection grows, beside a
 // redis-server.
 func TestGrowth(t *testing.T) {
-	d := startDuel(t, benchTool(t), inMemory(), inMemory())
-	fmt.Printf("%-12s %9s %12s %12s %6s\n", "command", "members", "Redis us", "geocache us", "ratio")
+	d := startDuel(t, benchTool(t), inMemory(), inMemory(), "command", "members", "Redis us", "geocache us")
 	var first, last map[string][2]float64
 	from := 0
 	for upto := grownFrom; upto <= envInt(t, "MEMBERS", grownUpto); from, upto = upto, upto*10 {

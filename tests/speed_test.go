@@ -22,6 +22,8 @@ var defaultList = []struct{ test, line string }{
 	{"mset", "MSET"},
 }
 
+var speedColumns = []any{"test", "pipeline", "Redis/s", "geocache/s"}
+
 // enough is the ratio from which on a test counts as not slower than Redis:
 // between runs of the same binary there is that much noise.
 const enough = 0.97
@@ -34,7 +36,7 @@ func TestSpeed(t *testing.T) {
 	tool, memory := benchTool(t), inMemory()
 	var slow []string
 	t.Run("default list", func(t *testing.T) {
-		d := startDuel(t, tool, memory, memory)
+		d := startDuel(t, tool, memory, memory, speedColumns...)
 		for _, c := range defaultList {
 			if d.compare(t, c.test, c.line, 7, "-P", "16") < enough {
 				slow = append(slow, c.test)
@@ -50,7 +52,7 @@ func TestSpeed(t *testing.T) {
 		"everysec":    {{"--appendonly", "yes"}, {"--appendonly", "yes", "--save", ""}},
 	} {
 		t.Run(name+", 100,000 keys of 64 bytes", func(t *testing.T) {
-			d := startDuel(t, tool, setup[0], setup[1])
+			d := startDuel(t, tool, setup[0], setup[1], speedColumns...)
 			for _, pipeline := range []string{"1", "16", "100"} {
 				for _, c := range defaultList[2:5] {
 					d.compare(t, c.test, c.line, 3, append([]string{"-P", pipeline}, random...)...)
@@ -81,10 +83,10 @@ type duel struct {
 	ours, its *Server
 }
 
-func startDuel(t *testing.T, tool string, ours, its []string) *duel {
+func startDuel(t *testing.T, tool string, ours, its []string, columns ...any) *duel {
 	d := &duel{tool: tool, its: redisServer(t, its...), ours: startServer(t, ours...)}
 	d.its.Start()
-	fmt.Printf("\n%s\n%-12s %9s %12s %12s %6s\n", t.Name(), "test", "pipeline", "Redis/s", "geocache/s", "ratio")
+	fmt.Printf("\n%s\n%-12s %9s %12s %12s  ratio\n", append([]any{t.Name()}, columns...)...)
 	return d
 }
 
