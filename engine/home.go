@@ -26,6 +26,11 @@ func (l *shardLock) TryLock() bool {
 	return true
 }
 
+// tryRead is TryLock for somebody who changes nothing, until endRead.
+func (l *shardLock) tryRead() bool { return l.Mutex.TryLock() }
+
+func (l *shardLock) endRead() { l.Mutex.Unlock() }
+
 // lockFor is Lock for t, and reports whether t was the last to have the lock.
 func (l *shardLock) lockFor(t *Tx) (undisturbed bool) {
 	l.Mutex.Lock()

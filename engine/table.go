@@ -183,6 +183,20 @@ func (t *table) splitOne() {
 	if t.split++; t.split == 1<<t.level {
 		t.level, t.split = t.level+1, 0
 	}
+	t.readySplits()
+}
+
+// readySplits has the processor load records whose keys the next two splits will
+// read: at most places of a bucket one is not to be waited for then.
+func (t *table) readySplits() {
+	if head := refAt(t.slot(t.split)); head != 0 {
+		if next := t.rec(head).next(); next != 0 {
+			t.arena.Prefetch(next)
+		}
+	}
+	if head := refAt(t.slot(t.split + 1)); head != 0 {
+		t.arena.Prefetch(head)
+	}
 }
 
 // joinOne undoes the last split.

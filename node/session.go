@@ -69,6 +69,8 @@ type Session struct {
 	mark  int // of out, where the running command's reply begins
 	tally tally
 	keys  []engine.Key // of the running command
+	// shut is for how many readings of input there is no looking ahead.
+	shut int
 
 	authenticated bool
 	closing       bool
@@ -315,6 +317,7 @@ func (s *Session) nowMs() int64 { return s.baseMs + (s.micros-s.baseMicros)/1000
 
 // process runs the commands in buf and returns how many bytes are done with.
 func (s *Session) process(buf []byte) (consumed int) {
+	ahead := 0 // where looking ahead ended
 	for !s.closing && s.parked == notParked {
 		if snap := s.n.conf.Load(); snap != s.conf {
 			s.adapt(snap)
@@ -328,6 +331,9 @@ func (s *Session) process(buf []byte) (consumed int) {
 			break
 		}
 		consumed += n
+		if consumed >= ahead && consumed < len(buf) {
+			ahead = consumed + s.lookAhead(args, buf[consumed:])
+		}
 		if len(args) > 0 && !s.execute(args) && s.wait == nil {
 			// The words must outlive buf while the session is parked.
 			s.pending = cloneArgs(args)

@@ -127,7 +127,8 @@ func (p *Parser) Next(buf []byte) (args [][]byte, n int, err error) {
 			return p.inline(buf)
 		}
 		if p.scanned == 0 && !p.strict {
-			if args, n := p.short(buf); n > 0 {
+			if args, n := short(p.args[:0], buf); n > 0 {
+				p.args = args
 				return args, n, nil
 			}
 		}
@@ -174,13 +175,12 @@ const (
 	shortTotal          = 16 << 10
 )
 
-// short parses, in one pass and without taking notes, a request of few short arguments that is there as a whole. n is 0
-// where it is not like that, and Next has to look closer.
-func (p *Parser) short(buf []byte) (args [][]byte, n int) {
-	if len(buf) < 4 || buf[1]-'1' >= shortArgs || buf[2] != '\r' {
+// short parses, in one pass and without taking notes, a request of few short arguments that is there as a whole, and appends
+// these to args. n is 0 where it is not like that, and Next has to look closer.
+func short(args [][]byte, buf []byte) (_ [][]byte, n int) {
+	if len(buf) < 4 || buf[0] != '*' || buf[1]-'1' >= shortArgs || buf[2] != '\r' {
 		return nil, 0
 	}
-	args = p.args[:0]
 	at := 4
 	for left := buf[1] - '0'; left > 0; left-- {
 		if len(buf)-at < 6 || buf[at] != '$' {
@@ -210,8 +210,19 @@ func (p *Parser) short(buf []byte) (args [][]byte, n int) {
 		args = append(args, buf[at:end:end])
 		at = end + 2
 	}
-	p.args = args
 	return args, at
+}
+
+// SecondWord is the second argument of the request at the front of buf, which aliases buf, and the length of the request.
+// The length is 0 where the request is not a short one (see short) that is there as a whole, and the argument nil where
+// there is none.
+func SecondWord(buf []byte) (word []byte, n int) {
+	var room [shortArgs][]byte
+	args, n := short(room[:0], buf)
+	if len(args) > 1 {
+		word = args[1]
+	}
+	return word, n
 }
 
 // bulkHeader reads the length line of the next argument and checks it against the limits.

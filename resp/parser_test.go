@@ -241,6 +241,39 @@ func TestRedconParserPanicsOnCrashPacket(t *testing.T) {
 	}
 }
 
+// checkSecondWord holds SecondWord to what Next says of the request at the front of data.
+func checkSecondWord(t *testing.T, limits Limits, data []byte) {
+	t.Helper()
+	word, n := SecondWord(data)
+	if n == 0 {
+		return
+	}
+	var p Parser
+	p.SetLimits(limits)
+	args, m, err := p.Next(data)
+	if err != nil || n != m || len(args) > 1 && !bytes.Equal(word, args[1]) || len(args) < 2 && word != nil {
+		t.Fatalf("SecondWord(%q) = %q, %d where Next has %q, %d, %v", data, word, n, args, m, err)
+	}
+}
+
+func TestSecondWord(t *testing.T) {
+	for _, c := range []struct {
+		in, word string
+		n        int
+	}{
+		{"*2\r\n$3\r\nGET\r\n$1\r\nk\r\nrest", "k", 20},
+		{"*1\r\n$4\r\nPING\r\n", "", 14},
+		{"*2\r\n$3\r\nGET\r\n$1\r\n", "", 0},
+		{"PING\r\n", "", 0},
+		{"", "", 0},
+	} {
+		if word, n := SecondWord([]byte(c.in)); string(word) != c.word || n != c.n {
+			t.Errorf("SecondWord(%q) = %q, %d", c.in, word, n)
+		}
+		checkSecondWord(t, Limits{}, []byte(c.in))
+	}
+}
+
 func FuzzParser(f *testing.F) {
 	for _, s := range []string{crashPacket, "*2\r\n$3\r\nGET\r\n$1\r\nk\r\nPING\r\n*0\r\n", "set a \"b\\x41\\n\" 'c\\''\r\n",
 		"*1\r\n\r\n", "*-1\r\n\r\n*1\r\n$0\r\n\r\n", "*3\r\n$99999999999\r\n", "\x00\"\n"} {
@@ -251,6 +284,7 @@ func FuzzParser(f *testing.F) {
 		if untrusted {
 			limits.Trust = Untrusted
 		}
+		checkSecondWord(t, limits, data)
 		whole, n, err := parseAll(limits, data)
 		a, b := int(cut1)%(len(data)+1), int(cut2)%(len(data)+1)
 		for _, cuts := range [][]int{{min(a, b), max(a, b)}, sequence(len(data))} {
