@@ -75,7 +75,7 @@ profile: ## measure anew what the compiler optimises by: cmd/geocache/default.pg
 
 bench-memory: ## memory and pauses beside a redis-server; KEYS=, HASHES=, MEMBERS=, FILL=, EXPIRE=, ELEMENTS= set the sizes, PARTS= the parts
 	KEYS=$(KEYS) HASHES=$(HASHES) MEMBERS=$(MEMBERS) FILL=$(FILL) EXPIRE=$(EXPIRE) ELEMENTS=$(ELEMENTS) PARTS="$(PARTS)" \
-		TEST_MEMORY=1 $(GO) test -count=1 -timeout 60m -run '^TestMemory$$' ./tests
+		TEST_MEMORY=1 $(GO) test -count=1 -v -timeout 60m -run '^TestMemory$$' ./tests
 
 clean: ## remove what was built; data stays
 	rm -rf bin

@@ -23,6 +23,10 @@ type annex struct {
 	counted int64  // of its bytes, in t.annexBytes
 	place   treePlace
 	removed int // in the garbage: 1 with its collection, 0 if that has left it
+	// frozen are those who still read the collection as it was. The memory of one
+	// that is gone goes to its heir with the last of them.
+	frozen []*frozen
+	heir   *garbage
 }
 
 // A collection gets an annex when its trees have annexFrom bytes, and gives it
@@ -66,6 +70,7 @@ func (t *table) adopt(c *content, key []byte) {
 	}
 	a := c.annex
 	if a.t != t {
+		a.detach()
 		a.leave()
 		t.enter(a)
 	}
@@ -173,6 +178,15 @@ func (g *garbage) addArena(a *slab.Arena) { g.take(&annex{arena: a}) }
 func (g *garbage) take(a *annex) {
 	g.mapped.Add(a.arena.MappedBytes())
 	g.pieces.Add(1)
+	if len(a.frozen) > 0 {
+		a.heir = g
+		return
+	}
+	g.list(a)
+}
+
+// list has the memory of an annex released, which nobody reads any more.
+func (g *garbage) list(a *annex) {
 	g.Lock()
 	defer g.Unlock()
 	g.annexes = append(g.annexes, a)
@@ -201,9 +215,7 @@ func (g *garbage) release() (worked bool) {
 		g.free(1, a.removed)
 		return true
 	}
-	g.Lock()
-	defer g.Unlock()
-	g.annexes = append(g.annexes, a)
+	g.list(a)
 	return true
 }
 

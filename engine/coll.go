@@ -194,12 +194,12 @@ func (m *editing) replace(tr *tree.Tree, rank int, el tree.Elem) {
 }
 
 // overwrite is replace where was, which is at the rank, was just found. A value
-// that stays as long is written where it lies.
+// that stays as long is written where it lies, unless somebody reads it as it was.
 func (m *editing) overwrite(tr *tree.Tree, rank int, was, el tree.Elem) {
 	if m.undoes() {
 		m.t.logUndo(collUndo{kind: undoReplace, x: m.x, tr: tr, rank: rank, was: m.t.keep(was)})
 	}
-	if len(was.Val) == len(el.Val) && string(was.Ext) == string(el.Ext) && string(was.Key) == string(el.Key) {
+	if !tr.A.Forked() && len(was.Val) == len(el.Val) && string(was.Ext) == string(el.Ext) && string(was.Key) == string(el.Key) {
 		copy(was.Val, el.Val)
 		return
 	}

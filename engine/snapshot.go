@@ -396,7 +396,7 @@ func (w *tableWalk) keyOf(x *entry) SnapshotKey {
 		k.Value = slices.Clone(v)
 		k.bytes += int64(len(v))
 	case x.coll.annex != nil:
-		k.large = x.coll.freeze(w.snap.e.pages)
+		k.large = x.coll.freeze(w.s)
 		k.bytes += listBytes(x.coll)
 	default:
 		whole := x.coll.export()

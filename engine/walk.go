@@ -236,7 +236,7 @@ func (e *Engine) exportEntry(db int, x *entry) (out exported) {
 			}
 			if c.annex != nil {
 				large = true
-				f := c.freeze(e.pages)
+				f := c.freeze(e.shardOf(x.hash))
 				f.asOf = asOf
 				out.colls = append(out.colls, exportedColl{large: f})
 				continue

@@ -10,3 +10,5 @@ func (*checks) reuse(*page, uint16) {}
 func (*checks) use(Ref)             {}
 func (*checks) free(*page, Ref)     {}
 func (*checks) retire(*page)        {}
+func (*checks) fork(*Arena, *Fork)  {}
+func (*checks) endFork(*Fork)       {}

@@ -2,7 +2,12 @@
 
 package slab
 
-import "encoding/binary"
+import (
+	"bytes"
+	"encoding/binary"
+	"maps"
+	"slices"
+)
 
 // poison is what freed memory is filled with.
 const poison = 0xDB
@@ -11,7 +16,11 @@ const poison = 0xDB
 const linkBytes = 2
 
 // checks knows the live blocks and finds writes to freed ones.
-type checks struct{ live map[Ref]struct{} }
+type checks struct {
+	live map[Ref]struct{}
+	// was is what a fork's pages held when it began.
+	was [][]byte
+}
 
 // alloc is called with each new block.
 func (c *checks) alloc(r Ref) {
@@ -50,6 +59,24 @@ func (c *checks) retire(pg *page) {
 		block := blockOf(pg, Ref(at-1))
 		checkPoison(block)
 		at = binary.LittleEndian.Uint16(block)
+	}
+}
+
+// fork is called with a new fork.
+func (c *checks) fork(a *Arena, f *Fork) {
+	c.live = maps.Clone(a.checks.live)
+	for p := range f.Arena.pages {
+		pg := &f.Arena.pages[p]
+		c.was = append(c.was, slices.Clone(pg.mem[:min(len(pg.mem), pg.used())]))
+	}
+}
+
+// endFork finds writes of which the fork was not told.
+func (c *checks) endFork(f *Fork) {
+	for p, was := range c.was {
+		if pg := &f.Arena.pages[p]; pg.mem != nil && !bytes.Equal(pg.mem[:len(was)], was) {
+			panic("slab: a block was written to without a word to the fork")
+		}
 	}
 }
 

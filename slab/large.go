@@ -63,6 +63,7 @@ func (a *Arena) freeLarge(r Ref) {
 	if pg.live == 0 || r%(1<<granuleBits) != 0 {
 		panic("slab: free of a block that is not live")
 	}
+	a.Writing(r)
 	a.checks.free(pg, r)
 	size := int64(pg.size)
 	pg.live = 0

@@ -162,6 +162,7 @@ type Arena struct {
 	grewIn     *pool
 	warm       warmPages
 	blocks     int
+	forks      []*Fork
 	checks     checks
 }
 
@@ -206,6 +207,9 @@ func (a *Arena) allocSmall(k int) Ref {
 	p := c.current
 	if p == 0 {
 		p = a.refill(k)
+	}
+	if a.Forked() {
+		a.keep(p)
 	}
 	pg := &a.pages[p]
 	var at uint16
@@ -253,6 +257,7 @@ func (a *Arena) Free(r Ref) {
 	if pg.live == 0 || at >= pg.fresh {
 		panic("slab: free of a block that is not live")
 	}
+	a.Writing(r)
 	a.checks.free(pg, r)
 	binary.LittleEndian.PutUint16(pg.mem[int(at)*granuleBytes:], pg.free)
 	pg.free = at + 1
@@ -294,6 +299,9 @@ const unmapCost = 32 << 10
 // be used again. Once it was called, only it and MappedBytes are of use until it
 // has.
 func (a *Arena) ReleaseSome(bytes int64) (done bool) {
+	if a.Forked() {
+		panic("slab: release of an arena that has forks")
+	}
 	for len(a.pages) > 0 && bytes > 0 {
 		last := len(a.pages) - 1
 		pg := &a.pages[last]

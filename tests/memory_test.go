@@ -54,13 +54,23 @@ func TestMemory(t *testing.T) {
 	// whose logs would drown the table.
 	t.Run("beside Redis", func(t *testing.T) {
 		b.t = t
-		fmt.Printf("%-46s %12s %12s %6s  %-20s\n", "what", "Redis", "geocache", "ratio", "target")
 		parts := []struct {
 			name string
 			run  func()
 		}{{"footprints", b.footprints}, {"stamps", b.stamps}, {"fill", b.fill}, {"expiry", b.expiry}, {"free", b.lazyFree}}
+		chosen := strings.Fields(os.Getenv("PARTS"))
+		var names []string
 		for _, p := range parts {
-			if chosen := os.Getenv("PARTS"); chosen == "" || slices.Contains(strings.Fields(chosen), p.name) {
+			names = append(names, p.name)
+		}
+		for _, c := range chosen {
+			if !slices.Contains(names, c) {
+				t.Fatalf("PARTS: %s is none of %v", c, names)
+			}
+		}
+		fmt.Printf("%-46s %12s %12s %6s  %-20s\n", "what", "Redis", "geocache", "ratio", "target")
+		for _, p := range parts {
+			if len(chosen) == 0 || slices.Contains(chosen, p.name) {
 				p.run()
 			}
 		}

@@ -101,6 +101,7 @@ func (t *Tree) insert(level int, ref slab.Ref, count, rank int, x *insertion) sl
 	if x.parts.n > 0 {
 		return t.spread(level, ref, &in, i, x)
 	}
+	t.writing(&in)
 	if made != child {
 		in.setRef(i, made)
 	}
@@ -245,7 +246,8 @@ func (t *Tree) Replace(rank int, e Elem) {
 	made := t.rewriteLeaf(ref, b, from, to, &e, size, within)
 	if t.Root.height == 0 {
 		t.Root.ref = made
-	} else {
+	} else if made != ref {
+		t.writing(&in)
 		in.setRef(at, made)
 	}
 }
@@ -328,6 +330,7 @@ func (t *Tree) remove(level int, ref slab.Ref, count, rank, n int, side where) s
 		return t.removeAcross(level, ref, &in, i, rest, n, side)
 	}
 	child := t.remove(level-1, in.ref(i), c, rest, n, side)
+	t.writing(&in)
 	in.setRef(i, child)
 	in.setCount(i, c-n)
 	if t.joins(&in, level, i) {

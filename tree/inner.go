@@ -20,6 +20,7 @@ const (
 
 // inner is a view of an inner node.
 type inner struct {
+	at    slab.Ref
 	b     []byte
 	n     int // children
 	width int // bytes of a count
@@ -34,12 +35,15 @@ func countWidth(level int) int {
 
 func (t *Tree) view(ref slab.Ref, level int) inner {
 	b := t.A.Bytes(ref)
-	return inner{b: b, n: int(binary.LittleEndian.Uint16(b)), width: countWidth(level)}
+	return inner{at: ref, b: b, n: int(binary.LittleEndian.Uint16(b)), width: countWidth(level)}
 }
 
 func (in *inner) ref(i int) slab.Ref {
 	return slab.Ref(binary.LittleEndian.Uint32(in.b[innerHead+4*i:]))
 }
+
+// writing is to be called before setRef and setCount of a node that is not new.
+func (t *Tree) writing(in *inner) { t.A.Writing(in.at) }
 
 func (in *inner) setRef(i int, ref slab.Ref) {
 	binary.LittleEndian.PutUint32(in.b[innerHead+4*i:], uint32(ref))
@@ -262,7 +266,7 @@ func (t *Tree) write(level int, es []entry) (ref slab.Ref, count int) {
 	es[0].sep, es[0].far = nil, false
 	ref, b := t.alloc(t.entriesSize(es, level))
 	binary.LittleEndian.PutUint16(b, uint16(len(es)))
-	in := inner{b: b, n: len(es), width: countWidth(level)}
+	in := inner{at: ref, b: b, n: len(es), width: countWidth(level)}
 	ends := innerHead + (4+in.width)*in.n
 	seps := ends + 2*in.n
 	end := 0

@@ -394,6 +394,7 @@ func (t *Tree) rewriteLeaf(ref slab.Ref, b []byte, from, to int, e *Elem, size i
 		t.free(ref, len(b))
 		return made
 	}
+	t.A.Writing(ref)
 	copy(b[from+size:], b[to:old])
 	if size > 0 {
 		t.put(b[from:], e)

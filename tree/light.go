@@ -33,9 +33,12 @@ func (t *Tree) record(p *path, made slab.Ref, by int) {
 		t.Root.ref = made
 		return
 	}
-	p[0].in.setRef(p[0].i, made)
 	for level := range int(t.Root.height) {
 		s := &p[level]
+		t.writing(&s.in)
+		if level == 0 {
+			s.in.setRef(s.i, made)
+		}
 		s.in.setCount(s.i, s.in.count(s.i)+by)
 	}
 }

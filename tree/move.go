@@ -31,6 +31,7 @@ func (t *Tree) freeSome(level int, ref slab.Ref, budget *int) (done bool) {
 				return false
 			}
 			in.n--
+			t.writing(&in)
 			binary.LittleEndian.PutUint16(in.b, uint16(in.n))
 		}
 	}
@@ -68,7 +69,10 @@ func (t *Tree) move(level int, ref slab.Ref, count, from int, budget *int) (move
 	for ; i < in.n && *budget > 0; i++ {
 		c := in.count(i)
 		child, at := t.move(level-1, in.ref(i), c, rest, budget)
-		in.setRef(i, child)
+		if child != in.ref(i) {
+			t.writing(&in)
+			in.setRef(i, child)
+		}
 		if at < c {
 			return ref, base + at
 		}
