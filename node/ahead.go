@@ -12,10 +12,14 @@ const shutFor = 64
 // lookAhead has the engine look ahead for the requests at the front of buf, which
 // come after the one that args are of, and returns the length of those. It takes
 // their second words for keys, as they are of most commands; of others nothing is
-// found, which costs time and nothing else.
+// found, which costs time and nothing else. For a client that has yet to log in
+// nothing is looked at.
 func (s *Session) lookAhead(args [][]byte, buf []byte) (n int) {
 	if s.shut > 0 {
 		s.shut--
+		return len(buf)
+	}
+	if !s.authenticated {
 		return len(buf)
 	}
 	key, size := resp.SecondWord(buf)
