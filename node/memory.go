@@ -111,20 +111,23 @@ func (n *Node) bookedBytes() int64 {
 }
 
 // Resident memory is to stay within 1.15 maxmemory and 64 MB, of which the
-// program and the Go heap take most. Where pages hold more than spreadMost
-// allows, because many shards hold blocks of many sizes, data makes room for
-// them, but no more than a part of maxmemory.
+// program and the Go heap take most: pages may hold 1.15 maxmemory and
+// spreadMost. Where they come within giveUpPercent of that, because many shards
+// hold blocks of many sizes, data makes room for them: several times as much,
+// since blocks leave before their pages do, but no more than a part of maxmemory.
 const (
-	spreadMost  = 2 << 20
-	giveUpShare = 10
+	spreadMost    = 2 << 20
+	giveUpPercent = 2
+	giveUpTimes   = 4
+	giveUpShare   = 10
 )
 
 // target is what used memory is to be brought to.
-func (n *Node) target(limit int64) int64 {
-	if excess := n.excessPages(limit); excess > 0 {
-		return limit - min(excess, limit/giveUpShare)
-	}
-	return limit
+func (n *Node) target(limit int64) int64 { return targetOf(limit, n.excessPages(limit)) }
+
+func targetOf(limit, excess int64) int64 {
+	near := max(excess+limit*giveUpPercent/100, 0)
+	return limit - min(giveUpTimes*near, limit/giveUpShare)
 }
 
 // excessPages is by how many bytes pages exceed what they may hold.

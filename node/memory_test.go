@@ -45,3 +45,22 @@ func TestMemoryBound(t *testing.T) {
 		t.Fatalf("%d bytes used, %d mapped without data", used, r.MappedBytes())
 	}
 }
+
+// TestTarget: data makes room for pages before they hold what they may, and by
+// more the more they hold; once they do, by several times what they are beyond,
+// as otherwise a cache whose sizes change outgrows its bound.
+func TestTarget(t *testing.T) {
+	const limit = 1000 << 20
+	for _, c := range []struct{ excess, least, most int64 }{
+		{-limit / 10, limit, limit},
+		{-limit / 50, limit, limit},
+		{-limit / 100, limit * 95 / 100, limit * 97 / 100},
+		{0, limit * 90 / 100, limit * 93 / 100},
+		{limit / 10, limit * 90 / 100, limit * 90 / 100},
+		{limit, limit * 90 / 100, limit * 90 / 100},
+	} {
+		if got := targetOf(limit, c.excess); got < c.least || got > c.most {
+			t.Errorf("pages %d bytes beyond their bound: target %d, want %d to %d", c.excess, got, c.least, c.most)
+		}
+	}
+}
