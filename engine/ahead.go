@@ -33,13 +33,29 @@ type glance struct {
 // LookAhead has the processor load what finding the first MostAhead of keys will
 // read, and reports whether there is so much that this is worth its time. It
 // changes nothing, and skips what is locked.
-func (e *Engine) LookAhead(keys []Key) (worth bool) {
+func (e *Engine) LookAhead(keys []Key) (worth bool) { return e.lookAhead(keys, false) }
+
+// lookAheadHeld is LookAhead for somebody who has the shards, of more keys.
+func (e *Engine) lookAheadHeld(keys []Key) {
+	for some := range slices.Chunk(keys[:min(len(keys), mostLocked)], MostAhead) {
+		if !e.lookAhead(some, true) {
+			return
+		}
+	}
+}
+
+// lookAhead is LookAhead; held says that the caller has the shards.
+func (e *Engine) lookAhead(keys []Key, held bool) (worth bool) {
 	var room [MostAhead]glance
 	at := e.glances(room[:0], keys)
 	for step := range glanceSteps {
 		for i := range at {
-			if g := &at[i]; g.s.mu.tryRead() {
-				worth = e.glance(step, g) || worth
+			g := &at[i]
+			if !held && !g.s.mu.tryRead() {
+				continue
+			}
+			worth = e.glance(step, g) || worth
+			if !held {
 				g.s.mu.endRead()
 			}
 		}
@@ -48,20 +64,6 @@ func (e *Engine) LookAhead(keys []Key) (worth bool) {
 		}
 	}
 	return true
-}
-
-// lookAhead is LookAhead for somebody who has the shards, of more keys.
-func (e *Engine) lookAhead(keys []Key) {
-	keys = keys[:min(len(keys), mostLocked)]
-	for some := range slices.Chunk(keys, MostAhead) {
-		var room [MostAhead]glance
-		at := e.glances(room[:0], some)
-		for step := range glanceSteps {
-			for i := range at {
-				e.glance(step, &at[i])
-			}
-		}
-	}
 }
 
 // glances appends keys, as far as there is room.

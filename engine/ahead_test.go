@@ -39,7 +39,7 @@ func TestLookAhead(t *testing.T) {
 			if got := r.e.LookAhead(keys); got != (c.worth && inFull > 0) {
 				t.Errorf("%d records, %d of %d keys there: worth is %v", c.records, inFull, len(keys), got)
 			}
-			r.e.WithWorld(func() { r.e.lookAhead(keys) })
+			r.e.WithWorld(func() { r.e.lookAheadHeld(keys) })
 			full.mu.Lock() // by somebody else
 			if r.e.LookAhead(keys) {
 				t.Error("a locked shard was looked at")

@@ -53,14 +53,10 @@ func (f *frozen) thaw() op.Coll {
 // release lets go of the collection.
 func (f *frozen) release() {
 	f.s.mu.Lock()
-	f.end()
-	f.s.mu.Unlock()
-	f.fork.Free()
-}
-
-func (f *frozen) end() {
 	f.fork.End()
 	f.leave()
+	f.s.mu.Unlock()
+	f.fork.Free()
 }
 
 // leave parts f from the collection's memory, of which it is independent.

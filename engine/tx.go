@@ -224,7 +224,7 @@ func (t *Tx) acquire(sc Scope) {
 		for _, i := range t.locked {
 			t.e.shards[i].mu.Lock()
 		}
-		t.e.lookAhead(sc.Keys)
+		t.e.lookAheadHeld(sc.Keys)
 	}
 }
 

@@ -174,8 +174,8 @@ const (
 )
 
 // warmNext does so after page p was taken from its pool and carved: until then it
-// looks cold. An arena that has been
-// larger, as under churn, has memory of other uses coming back.
+// looks cold. An arena that has been larger, as under churn, has memory of other
+// uses coming back.
 func (a *Arena) warmNext(p uint32) {
 	c := a.pages[p].chunk
 	if w := &a.warm; w.chunk == c {
